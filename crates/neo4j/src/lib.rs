@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The database: what Lifeboat reads from Neo4j and writes to it.
+//!
+//! - [`logical`]: a graph over Bolt, on any edition, from a running server into a running server.
+//! - [`fingerprint`]: a digest of what a graph says, the same before and after.
+//! - [`schema`]: constraints and indexes.
+//! - [`typed`]: values between PackStream and typed JSON.
+
+pub mod database;
+mod error;
+pub mod fingerprint;
+pub mod logical;
+pub mod node_table;
+pub mod progress;
+pub mod schema;
+pub mod typed;
+
+pub use database::Database;
+pub use error::{Error, Result};
+pub use progress::{Phase, Progress};

@@ -1,0 +1,130 @@
+//! What a verb can fail with, and the exit code that says so to a script.
+
+use lifeboat_archive::BackupName;
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] lifeboat_vault::Error),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] lifeboat_neo4j::Error),
+    /// An archive that cannot be made.
+    #[error(transparent)]
+    Archive(#[from] lifeboat_archive::WriteError),
+    /// An archive that is not what its manifest says.
+    #[error("the backup {name} is damaged: {source}")]
+    Damaged {
+        /// The backup.
+        name: BackupName,
+        /// What is wrong.
+        source: lifeboat_archive::read::ReadError,
+    },
+    /// A backup without a database.
+    #[error("{name} is not a backup of a database; `lifeboat list` shows which are")]
+    NotADatabase {
+        /// The backup.
+        name: BackupName,
+    },
+    /// There is nothing to choose from.
+    #[error("there is no usable backup in {vault}; {hint}")]
+    NoBackup {
+        /// The vault.
+        vault: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A restore failed after the old data had been removed, and the old data is back.
+    #[error(
+        "the restore failed and the old data was put back from the safety backup {safety}: {cause}"
+    )]
+    RolledBack {
+        /// The safety backup, which is kept.
+        safety: BackupName,
+        /// Why the restore failed.
+        cause: Box<Error>,
+    },
+    /// A restore failed after the old data had been removed, and so did putting it back.
+    #[error(
+        "the restore failed ({cause}), and putting the old data back failed as well ({rollback}); \
+         the old data is safe in the vault as {safety}: restore it with \
+         `lifeboat restore {safety} --replace`"
+    )]
+    NotRolledBack {
+        /// The safety backup, which holds the old data.
+        safety: BackupName,
+        /// Why the restore failed.
+        cause: Box<Error>,
+        /// Why the rollback failed.
+        rollback: Box<Error>,
+    },
+    /// A restore failed, and the database could not be emptied again.
+    #[error(
+        "the restore failed ({cause}), and the database could not be emptied again ({rollback}); \
+         it holds a part of the backup: restore with --replace once the cause is mended"
+    )]
+    NotCleared {
+        /// Why the restore failed.
+        cause: Box<Error>,
+        /// Why emptying failed.
+        rollback: Box<Error>,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A task of the program itself came to grief.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+/// What the process tells its caller; the numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Done.
+    Ok = 0,
+    /// Failed.
+    Failed = 1,
+    /// Called wrongly.
+    Usage = 2,
+    /// Done, but not all of it.
+    Incomplete = 3,
+    /// The vault does not exist.
+    VaultMissing = 10,
+    /// Somebody else holds the lease.
+    Locked = 11,
+    /// The key does not open the backup.
+    WrongKey = 12,
+    /// Refused, to protect data that is there.
+    GuardRefused = 13,
+    /// An objective (RTO, RPO) is missed.
+    ObjectiveMissed = 14,
+    /// Interrupted (Ctrl-C).
+    Interrupted = 130,
+    /// Terminated.
+    Terminated = 143,
+}
+
+impl Error {
+    /// The exit code that tells of this error.
+    pub fn exit_code(&self) -> ExitCode {
+        use lifeboat_neo4j::Error as Database;
+        match self {
+            Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
+            Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. }) => {
+                ExitCode::GuardRefused
+            }
+            Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
+            Self::RolledBack { cause, .. } if matches!(**cause, Self::Interrupted) => {
+                ExitCode::Interrupted
+            }
+            _ => ExitCode::Failed,
+        }
+    }
+}

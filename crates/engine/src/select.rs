@@ -1,0 +1,35 @@
+//! Which backup is meant.
+
+use lifeboat_archive::{BackupName, Manifest};
+use lifeboat_vault::Vault;
+
+use crate::{Error, Result};
+
+/// A backup, by name or by what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// The newest that is not damaged.
+    Latest,
+    /// The one of this name.
+    Name(BackupName),
+}
+
+/// Finds the backup and reads its manifest.
+///
+/// # Errors
+/// When there is none, or its manifest cannot be used.
+pub async fn select(vault: &Vault, selector: &Selector) -> Result<Manifest> {
+    match selector {
+        Selector::Name(name) => Ok(vault.manifest(name).await?),
+        Selector::Latest => vault
+            .list()
+            .await?
+            .into_iter()
+            .filter_map(|listed| listed.manifest.ok())
+            .find(|manifest| manifest.database.is_some())
+            .ok_or_else(|| Error::NoBackup {
+                vault: vault.to_string(),
+                hint: "make one with `lifeboat backup`".to_owned(),
+            }),
+    }
+}

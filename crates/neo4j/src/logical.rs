@@ -1,0 +1,14 @@
+//! The logical method: a graph out of and into a running server, over Bolt, on any edition.
+
+mod apply;
+mod batch;
+mod compare;
+mod line;
+mod read;
+mod scan;
+mod write;
+
+pub use apply::{check_target, clear};
+pub use compare::{compare, counts};
+pub use read::{EncodedEntry, ReadOptions, read_graph};
+pub use write::{Payload, WriteOptions, payload_schema, write_graph};
