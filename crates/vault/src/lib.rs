@@ -1,1 +1,55 @@
-//! Placeholder.
+//! The vault: where backups live.
+//!
+//! A vault is a folder, a container of Azure Blob Storage, a bucket of S3 or Google Cloud Storage,
+//! or memory. All are used through one small set of calls that every store has, of which one
+//! carries everything: **create-if-absent**. A backup is three objects that come in this order:
+//!
+//! 1. `NAME.claim.json` reserves the name and tells who works on it;
+//! 2. `NAME.tar.zst` or `NAME.tar.gz`, the archive, goes up in parts;
+//! 3. `NAME.manifest.json` is created last, and only if absent.
+//!
+//! **A backup exists if and only if its manifest does.** So nothing half-written ever lists,
+//! whatever dies and whenever; two runs never share a name; and what a dead run left is known by
+//! its claim and removed by [`Vault::remove_leftovers`], which a run that is merely slow cannot
+//! lose a finished backup to.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use lifeboat_vault::{Vault, VaultConfig};
+//!
+//! let vault = Vault::open(&VaultConfig::new("memory://doc".parse()?))?;
+//! vault.check().await?;
+//! assert!(vault.list().await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod catalog;
+mod claim;
+mod credentials;
+mod error;
+mod folder;
+mod leftovers;
+mod open;
+mod probe;
+mod reader;
+mod remove;
+mod retry;
+mod vault;
+mod writer;
+
+pub use address::Address;
+pub use catalog::Listed;
+pub use credentials::{Credentials, Secret};
+pub use error::{Damage, Error};
+pub use leftovers::{Leftover, LeftoverKind, Leftovers, Removed, Unclaimed};
+pub use lifeboat_archive::{BackupKind, BackupName, Codec, FileKind, Manifest};
+pub use object_store::ObjectStore;
+pub use open::VaultConfig;
+pub use probe::{Probe, Space};
+pub use reader::ArchiveReader;
+pub use retry::Retry;
+pub use vault::Vault;
+pub use writer::{BackupWriter, CLAIM_RENEWAL};

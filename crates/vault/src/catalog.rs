@@ -1,0 +1,181 @@
+//! The list of backups: one listing of the store, then every manifest, many at a time.
+//!
+//! Nothing that lies in a vault can make its list fail. A backup that is not what it should be is
+//! listed with what is wrong with it, and what is no backup is passed over.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use lifeboat_archive::{BackupName, Codec, FileKind, Manifest, ManifestError};
+use object_store::ObjectMeta;
+
+use crate::claim::Tombstone;
+use crate::error::translate::Place;
+use crate::vault::{MAX_MANIFEST, modified, object_name, parse_manifest};
+use crate::{Damage, Error, Vault};
+
+/// A backup in the list.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its name.
+    pub name: BackupName,
+    /// Bytes of the archive that is there; 0 when there is none.
+    pub size: u64,
+    /// When the manifest was stored, by the store's clock.
+    pub modified: Timestamp,
+    /// What the store calls this version of the manifest: the same tag, the same bytes.
+    pub etag: Option<String>,
+    /// The manifest, or what is wrong with the backup.
+    pub manifest: Result<Arc<Manifest>, Damage>,
+}
+
+impl Listed {
+    /// When the backup was begun: as its manifest says, else its name, else when it was stored.
+    pub fn created(&self) -> Timestamp {
+        match &self.manifest {
+            Ok(manifest) => manifest.created,
+            Err(_) => self.name.timestamp().unwrap_or(self.modified),
+        }
+    }
+
+    /// Whether manifest and archive are there and fit together. Says nothing of the archive's
+    /// content: that takes a verification.
+    pub fn is_intact(&self) -> bool {
+        self.manifest.is_ok()
+    }
+}
+
+/// The objects of one name.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) manifest: Option<ObjectMeta>,
+    pub(crate) claim: Option<ObjectMeta>,
+    pub(crate) archives: Vec<(Codec, ObjectMeta)>,
+    /// Half-written files of a folder, `NAME.tar.zst#1`.
+    pub(crate) staged: Vec<ObjectMeta>,
+}
+
+/// A listing, sorted out.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    pub(crate) groups: HashMap<BackupName, Group>,
+    /// What belongs to no backup.
+    pub(crate) foreign: Vec<ObjectMeta>,
+}
+
+/// Without the mark of a half-written file.
+fn unstaged(name: &str) -> Option<&str> {
+    let (file, number) = name.rsplit_once('#')?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(file)
+}
+
+pub(crate) fn sort_out(objects: Vec<ObjectMeta>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for meta in objects {
+        let name = object_name(&meta);
+        let staged = unstaged(name);
+        let Some((name, kind)) = BackupName::from_file_name(staged.unwrap_or(name)) else {
+            sorted.foreign.push(meta);
+            continue;
+        };
+        let group = sorted.groups.entry(name).or_default();
+        match kind {
+            _ if staged.is_some() => group.staged.push(meta),
+            FileKind::Manifest => group.manifest = Some(meta),
+            FileKind::Claim => group.claim = Some(meta),
+            FileKind::Archive(codec) => group.archives.push((codec, meta)),
+        }
+    }
+    sorted
+}
+
+impl Vault {
+    /// All backups, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::VaultMissing`], and those of listing; also when the store stops answering while
+    /// manifests are read, since then nothing is known about the backups.
+    pub async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let sorted = sort_out(self.objects().await?);
+        let parallel = match self.place() {
+            Place::Folder(_) | Place::Memory => 8,
+            _ => 32,
+        };
+        let with_manifest = sorted.groups.into_iter().filter(|(_, group)| group.manifest.is_some());
+        let listed = stream::iter(with_manifest)
+            .map(|(name, group)| self.list_one(name, group))
+            .buffer_unordered(parallel)
+            .try_filter_map(async |listed| Ok(listed));
+        let mut listed: Vec<Listed> = listed.try_collect().await?;
+        listed.sort_by_cached_key(|one| Reverse((one.created(), one.name.clone())));
+        Ok(listed)
+    }
+
+    async fn list_one(&self, name: BackupName, group: Group) -> Result<Option<Listed>, Error> {
+        let Some(meta) = &group.manifest else { return Ok(None) };
+        let mut size = group.archives.iter().map(|(_, meta)| meta.size).max().unwrap_or(0);
+        let manifest = match self.get_small(object_name(meta), MAX_MANIFEST).await {
+            // Removed since the listing, or never really there.
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(size))) => Err(Damage::TooLarge(size)),
+            Ok(Some(Ok(bytes))) => {
+                if Tombstone::parse(&bytes, &name).is_some() {
+                    return Ok(None);
+                }
+                parse_manifest(&bytes, &name)
+            }
+            Err(error @ (Error::Unreachable { .. } | Error::VaultMissing { .. })) => {
+                return Err(error);
+            }
+            Err(error) => Err(Damage::Unreadable(error.to_string())),
+        };
+        if let Err(Damage::Manifest(error)) = &manifest
+            && is_foreign(&name, &group, error)
+        {
+            return Ok(None);
+        }
+        let manifest = manifest.and_then(|manifest| {
+            let file = manifest.archive.file.clone();
+            let expected = manifest.archive.size;
+            match group.archives.iter().find(|(_, meta)| object_name(meta) == file) {
+                None => Err(Damage::ArchiveMissing(file)),
+                Some((_, meta)) if meta.size != expected => {
+                    Err(Damage::ArchiveSize { file, expected, found: meta.size })
+                }
+                Some((_, meta)) => {
+                    size = meta.size;
+                    Ok(Arc::new(manifest))
+                }
+            }
+        });
+        let (modified, etag) = (modified(meta), meta.e_tag.clone());
+        Ok(Some(Listed { name, size, modified, etag, manifest }))
+    }
+}
+
+/// Whether a file that is called a manifest is one of somebody else's: it is no manifest in the
+/// least, has a name that we give to nothing, and no archive beside it.
+pub(crate) fn is_foreign(name: &BackupName, group: &Group, error: &ManifestError) -> bool {
+    matches!(error, ManifestError::NotManifest { .. })
+        && name.kind().is_none()
+        && group.archives.is_empty()
+        && group.claim.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_half_written_files() {
+        assert_eq!(unstaged("a.tar.gz#1"), Some("a.tar.gz"));
+        assert_eq!(unstaged("a.tar.gz#12"), Some("a.tar.gz"));
+        for name in ["a.tar.gz", "a#", "a#x", "a#1x"] {
+            assert_eq!(unstaged(name), None, "{name}");
+        }
+    }
+}

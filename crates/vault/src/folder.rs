@@ -1,0 +1,310 @@
+//! A folder as a store.
+//!
+//! `object_store`'s local store does the reading and the writing, every write synced to the disk
+//! before it shows. This adds what a vault needs beyond: a folder that need not exist yet;
+//! create-if-absent on file systems without hard links; a listing that nothing in the folder can
+//! make fail; and the half-written files of a killed process (`NAME#1`), which the local store
+//! hides, shown in the listing so that they can be found and removed.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+const STORE: &str = "Folder";
+
+/// A folder as a store of objects, one file each.
+#[derive(Debug)]
+pub(crate) struct FolderStore {
+    root: PathBuf,
+    inner: OnceLock<LocalFileSystem>,
+}
+
+impl fmt::Display for FolderStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.root.display())
+    }
+}
+
+fn generic(error: io::Error) -> object_store::Error {
+    object_store::Error::Generic { store: STORE, source: Box::new(error) }
+}
+
+fn of_io(error: io::Error, location: &Path) -> object_store::Error {
+    let path = location.to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: Box::new(error) },
+        io::ErrorKind::AlreadyExists => {
+            object_store::Error::AlreadyExists { path, source: Box::new(error) }
+        }
+        _ => generic(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+impl FolderStore {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root, inner: OnceLock::new() }
+    }
+
+    /// Makes the folder, readable by its owner alone: a backup holds all that the database holds.
+    pub(crate) fn create(root: &FsPath) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+
+        if root.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        root.parent().map_or(Ok(()), sync_folder)
+    }
+
+    fn inner(&self) -> Result<&LocalFileSystem> {
+        if let Some(inner) = self.inner.get() {
+            return Ok(inner);
+        }
+        // What is missing here is the vault, not an object: the empty path says so.
+        let meta = fs::metadata(&self.root).map_err(|e| of_io(e, &Path::default()))?;
+        if !meta.is_dir() {
+            return Err(generic(io::ErrorKind::NotADirectory.into()));
+        }
+        let made = LocalFileSystem::new_with_prefix(&self.root)?.with_fsync(true);
+        Ok(self.inner.get_or_init(|| made))
+    }
+
+    fn file(&self, location: &Path) -> PathBuf {
+        self.root.join(location.as_ref())
+    }
+
+    fn list_now(root: &FsPath) -> Result<Vec<ObjectMeta>> {
+        let entries = fs::read_dir(root).map_err(|e| of_io(e, &Path::default()))?;
+        let mut objects = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(generic)?;
+            let name = entry.file_name();
+            // A name that is no text is nobody's backup.
+            let Some(location) = name.to_str().and_then(|name| Path::parse(name).ok()) else {
+                continue;
+            };
+            // Follows links. What vanishes meanwhile, or points nowhere, is not there.
+            let Ok(meta) = fs::metadata(entry.path()) else { continue };
+            if meta.is_file() {
+                objects.push(describe(&meta, location));
+            }
+        }
+        Ok(objects)
+    }
+
+    fn create_now(path: &FsPath, payload: &PutPayload, location: &Path) -> Result<PutResult> {
+        let (mut file, staged) = stage(path).map_err(|e| of_io(e, location))?;
+        let published = (|| {
+            payload.iter().try_for_each(|part| file.write_all(part))?;
+            file.sync_all()?;
+            let meta = file.metadata()?;
+            publish(&staged, path)?;
+            path.parent().map_or(Ok(()), sync_folder)?;
+            Ok(describe(&meta, location.clone()).e_tag)
+        })();
+        match published {
+            Ok(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Default::default() }),
+            Err(error) => {
+                let _ = fs::remove_file(&staged);
+                Err(of_io(error, location))
+            }
+        }
+    }
+}
+
+/// Opens a file that no listing takes for an object, beside `path`.
+fn stage(path: &FsPath) -> io::Result<(File, PathBuf)> {
+    for number in 1_u32.. {
+        let mut staged = path.as_os_str().to_owned();
+        staged.push(format!("#{number}"));
+        let staged = PathBuf::from(staged);
+        match OpenOptions::new().write(true).create_new(true).open(&staged) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return Ok((other?, staged)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Gives a file its name in one step, unless the name is taken.
+fn publish(staged: &FsPath, path: &FsPath) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    match renameat_with(CWD, staged, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // NFS and others know no such renaming, but they have hard links.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            fs::hard_link(staged, path)?;
+            fs::remove_file(staged)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sync_folder(folder: &FsPath) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { FsPath::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+fn describe(meta: &fs::Metadata, location: Path) -> ObjectMeta {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let modified = meta.modified().unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+    let micros = modified
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros());
+    ObjectMeta {
+        location,
+        last_modified: modified.into(),
+        size: meta.len(),
+        // As the local store writes it.
+        e_tag: Some(format!("\"{:x}-{micros:x}-{:x}\"", meta.ino(), meta.len())),
+        version: None,
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FolderStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        let inner = self.inner()?;
+        if !matches!(opts.mode, PutMode::Create) {
+            return inner.put_opts(location, payload, opts).await;
+        }
+        let (path, location) = (self.file(location), location.clone());
+        blocking(move || Self::create_now(&path, &payload, &location)).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner()?.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner()?.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let root = self.root.clone();
+        locations
+            .map(move |location| {
+                let root = root.clone();
+                async move {
+                    let location = location?;
+                    blocking(move || {
+                        let gone = fs::remove_file(root.join(location.as_ref()));
+                        // So that what is deleted in an order stays so when the power fails.
+                        gone.and_then(|()| sync_folder(&root)).map_err(|e| of_io(e, &location))?;
+                        Ok(location)
+                    })
+                    .await
+                }
+            })
+            .buffered(4)
+            .boxed()
+    }
+
+    fn list(&self, _prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let root = self.root.clone();
+        stream::once(blocking(move || Self::list_now(&root)))
+            .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {
+        let root = self.root.clone();
+        let objects = blocking(move || Self::list_now(&root)).await?;
+        Ok(ListResult { common_prefixes: Vec::new(), objects, extensions: Default::default() })
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner()?.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_folder_is_said_to_be_missing() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("a/b");
+        let store = FolderStore::new(root.clone());
+        let error = store.list_with_delimiter(None).await.unwrap_err();
+        assert!(matches!(error, object_store::Error::NotFound { ref path, .. } if path.is_empty()));
+        FolderStore::create(&root).unwrap();
+        FolderStore::create(&root).unwrap();
+        store.put(&Path::from("x"), "1".into()).await.unwrap();
+        assert_eq!(store.list_with_delimiter(None).await.unwrap().objects.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn lists_whatever_lies_around() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(temp.path().to_owned());
+        fs::create_dir(temp.path().join("folder")).unwrap();
+        fs::write(temp.path().join("folder/inside"), "").unwrap();
+        fs::write(temp.path().join(std::ffi::OsStr::from_bytes(b"\xff\xfe")), "").unwrap();
+        fs::write(temp.path().join("new\nline"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", temp.path().join("dangling")).unwrap();
+        std::os::unix::fs::symlink(".", temp.path().join("loop")).unwrap();
+        fs::write(temp.path().join("half#1"), "12").unwrap();
+        fs::write(temp.path().join("x y~[%20]"), "123").unwrap();
+        let mut found: Vec<_> = store.list(None).try_collect().await.unwrap();
+        found.sort_by_key(|meta: &ObjectMeta| meta.size);
+        let names: Vec<_> = found.iter().map(|meta| meta.location.as_ref()).collect();
+        assert_eq!(names, ["half#1", "x y~[%20]"]);
+        for name in names {
+            store.delete(&Path::parse(name).unwrap()).await.unwrap();
+        }
+        assert!(store.list_with_delimiter(None).await.unwrap().objects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn creates_once_and_leaves_nothing_beside() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(temp.path().to_owned());
+        let path = Path::from("x");
+        store.put_opts(&path, "1".into(), PutMode::Create.into()).await.unwrap();
+        let error = store.put_opts(&path, "2".into(), PutMode::Create.into()).await.unwrap_err();
+        assert!(matches!(error, object_store::Error::AlreadyExists { .. }), "{error}");
+        let listed = store.list_with_delimiter(None).await.unwrap().objects;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].e_tag, store.head(&path).await.unwrap().e_tag);
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "1");
+    }
+}

@@ -1,0 +1,73 @@
+//! Removing a backup.
+//!
+//! The intent is written down first, as a claim, so that a removal that stops half-way is found and
+//! finished. Then the manifest goes, and with it the backup; then the archive; last the claim.
+
+use bytes::Bytes;
+use lifeboat_archive::{BackupName, Codec};
+
+use crate::claim::{Claim, Purpose, Tombstone};
+use crate::vault::{Created, MAX_MANIFEST, parse_manifest};
+use crate::{Error, Vault};
+
+impl Vault {
+    /// Removes a backup, also a damaged one, also what an earlier removal left of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is nothing to remove, also while a backup of that name is
+    /// still being made; those of deleting, after which the same call goes on where it stopped.
+    pub async fn remove(&self, name: &BackupName) -> Result<(), Error> {
+        let manifest_file = name.manifest_file();
+        let claim_file = name.claim_file();
+        let manifest = match self.get_small(&manifest_file, MAX_MANIFEST).await? {
+            Some(Ok(bytes)) if Tombstone::parse(&bytes, name).is_some() => {
+                return Err(self.not_found(name));
+            }
+            // One that is too large is damaged as well as any.
+            Some(found) => Some(found.unwrap_or_default()),
+            None => None,
+        };
+        let archives = match &manifest {
+            Some(bytes) => archives_of(name, bytes),
+            None => match self.read_claim(name).await? {
+                Some(claim) if claim.purpose == Purpose::Remove => vec![claim.archive],
+                _ => return Err(self.not_found(name)),
+            },
+        };
+        if manifest.is_some()
+            && let Some(first) = archives.first()
+        {
+            let claim = Claim::new(name, first, Purpose::Remove).to_bytes();
+            match self.create(&claim_file, &claim).await {
+                // One that is there already says as much as ours: nothing is made under a name
+                // that has a manifest.
+                Ok(Created::Ours | Created::Theirs(_)) => {}
+                Err(error @ (Error::Unreachable { .. } | Error::VaultMissing { .. })) => {
+                    return Err(error);
+                }
+                // On a full disk, or with the right to delete alone, it must do without.
+                Err(error) => tracing::debug!(%error, "removing without a claim"),
+            }
+            self.delete(&manifest_file).await?;
+        }
+        for archive in archives {
+            self.delete(&archive).await?;
+        }
+        self.delete(&claim_file).await?;
+        Ok(())
+    }
+
+    /// The claim of a name, when it has one that can be understood.
+    pub(crate) async fn read_claim(&self, name: &BackupName) -> Result<Option<Claim>, Error> {
+        let bytes = self.get_small(&name.claim_file(), 1 << 20).await?.and_then(Result::ok);
+        Ok(bytes.and_then(|bytes| Claim::parse(&bytes, name)))
+    }
+}
+
+/// The archive that goes with a manifest; when it does not say, every one of that name.
+fn archives_of(name: &BackupName, manifest: &Bytes) -> Vec<String> {
+    match parse_manifest(manifest, name) {
+        Ok(manifest) => vec![manifest.archive.file],
+        Err(_) => [Codec::Zstd, Codec::Gzip].map(|codec| name.archive_file(codec)).to_vec(),
+    }
+}

@@ -1,0 +1,344 @@
+//! A vault: a store that holds backups, and the few things done to its objects.
+//!
+//! Everything above works through the calls here, so that errors are explained, calls repeated and
+//! answers of doubtful meaning ("did my write arrive?") settled in one place.
+
+use std::fmt;
+use std::path::Path as FsPath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use lifeboat_archive::{BackupName, Manifest};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+
+use crate::claim::Tombstone;
+use crate::error::Translator;
+use crate::error::translate::Place;
+use crate::folder::FolderStore;
+use crate::open::{Opened, VaultConfig, open};
+use crate::{Damage, Error, Retry};
+
+/// The most bytes of a manifest that are read: those of a backup of some 10 TB.
+pub(crate) const MAX_MANIFEST: u64 = 256 << 20;
+
+/// A place that holds backups. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    translator: Translator,
+    retry: Retry,
+}
+
+// A store's own `Debug` may print its keys.
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Vault").field(&self.inner.translator.vault).finish()
+    }
+}
+
+impl fmt::Display for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.translator.vault)
+    }
+}
+
+/// What became of a create-if-absent.
+pub(crate) enum Created {
+    /// It is there, and it is ours.
+    Ours,
+    /// Something else was there; its bytes, unless they have gone meanwhile.
+    Theirs(Option<Bytes>),
+}
+
+/// When an object was last written, by the store's clock.
+pub(crate) fn modified(meta: &ObjectMeta) -> Timestamp {
+    let time = meta.last_modified;
+    Timestamp::new(time.timestamp(), time.timestamp_subsec_nanos().cast_signed())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The name of an object in a listing.
+pub(crate) fn object_name(meta: &ObjectMeta) -> &str {
+    meta.location.as_ref()
+}
+
+impl Vault {
+    /// Opens a vault: finds credentials and prepares a client. Nothing is asked of the store yet;
+    /// [`check`](Self::check) does that.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when there are no usable credentials or an option is wrong.
+    pub fn open(config: &VaultConfig) -> Result<Self, Error> {
+        Self::open_with(config, &|name| std::env::var(name).ok())
+    }
+
+    /// Opens a vault with variables other than the process's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: &VaultConfig,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let Opened { store, translator } = open(config, env)?;
+        Ok(Self { inner: Arc::new(Inner { store, translator, retry: config.retry }) })
+    }
+
+    /// The same vault with something put between it and its store: a limit, a log, a fault.
+    #[must_use]
+    pub fn wrap(&self, wrapper: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        let Inner { store, translator, retry } = &*self.inner;
+        let store = wrapper(Arc::clone(store));
+        Self { inner: Arc::new(Inner { store, translator: translator.clone(), retry: *retry }) }
+    }
+
+    /// The folder, when the vault is one.
+    pub fn folder(&self) -> Option<&FsPath> {
+        match &self.inner.translator.place {
+            Place::Folder(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Whether the vault answers, exists, and lets us list it. Writes nothing: see
+    /// [`probe`](Self::probe).
+    ///
+    /// # Errors
+    /// [`Error::VaultMissing`], [`Error::Denied`], [`Error::Unreachable`].
+    pub async fn check(&self) -> Result<(), Error> {
+        self.inner.store.list(None).try_next().await.map_err(|e| self.explain("list", "", &e))?;
+        Ok(())
+    }
+
+    /// Makes the folder of a vault when it is missing. Containers and buckets are left to those
+    /// who pay for them.
+    pub(crate) async fn ensure(&self) -> Result<(), Error> {
+        let Some(folder) = self.folder().map(FsPath::to_owned) else { return Ok(()) };
+        let made = tokio::task::spawn_blocking(move || FolderStore::create(&folder)).await;
+        let made = made.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        made.map_err(|error| {
+            let error = object_store::Error::Generic { store: "Folder", source: Box::new(error) };
+            self.explain("create", "the folder", &error)
+        })
+    }
+
+    /// The manifest of a backup, checked against its own digest and its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Damaged`], or those of reading.
+    pub async fn manifest(&self, name: &BackupName) -> Result<Manifest, Error> {
+        self.read_manifest(name).await.map(|(manifest, _)| manifest)
+    }
+
+    /// The manifest of a backup together with its bytes as they are stored, for a copy that is
+    /// the same to the byte.
+    ///
+    /// # Errors
+    /// As [`manifest`](Self::manifest).
+    pub async fn read_manifest(&self, name: &BackupName) -> Result<(Manifest, Bytes), Error> {
+        let file = name.manifest_file();
+        let Some(bytes) = self.get_small(&file, MAX_MANIFEST).await? else {
+            return Err(self.not_found(name));
+        };
+        let bytes = bytes.map_err(|size| self.damaged(name, Damage::TooLarge(size)))?;
+        if Tombstone::parse(&bytes, name).is_some() {
+            return Err(self.not_found(name));
+        }
+        let manifest = parse_manifest(&bytes, name).map_err(|damage| self.damaged(name, damage))?;
+        Ok((manifest, bytes))
+    }
+
+    pub(crate) fn not_found(&self, name: &BackupName) -> Error {
+        Error::NotFound { vault: self.to_string(), name: name.clone() }
+    }
+
+    pub(crate) fn damaged(&self, name: &BackupName, damage: Damage) -> Error {
+        Error::Damaged { vault: self.to_string(), name: name.clone(), damage }
+    }
+
+    pub(crate) fn taken(&self, object: &str) -> Error {
+        Error::AlreadyExists { vault: self.to_string(), object: object.to_owned() }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.store
+    }
+
+    pub(crate) fn retry(&self) -> &Retry {
+        &self.inner.retry
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.inner.translator.place
+    }
+
+    pub(crate) fn explain(
+        &self,
+        action: &'static str,
+        object: &str,
+        error: &object_store::Error,
+    ) -> Error {
+        match error {
+            // So says a folder that is not there itself.
+            object_store::Error::NotFound { path, .. } if path.is_empty() => {
+                self.inner.translator.missing()
+            }
+            error => self.inner.translator.translate(action, object, error),
+        }
+    }
+
+    /// An error whose object is simply not there gives `None`.
+    fn unless_absent<T>(
+        &self,
+        action: &'static str,
+        object: &str,
+        result: object_store::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ object_store::Error::NotFound { .. }) => {
+                match self.explain(action, object, &error) {
+                    missing @ Error::VaultMissing { .. } => Err(missing),
+                    _ => Ok(None),
+                }
+            }
+            Err(error) => Err(self.explain(action, object, &error)),
+        }
+    }
+
+    /// What is known of an object; `None` when it is not there.
+    pub(crate) async fn head(&self, object: &str) -> Result<Option<ObjectMeta>, Error> {
+        let path = object_path(object);
+        self.retry()
+            .run(async || {
+                let result = self.store().head(&path).await;
+                self.unless_absent("look at", object, result)
+            })
+            .await
+    }
+
+    /// The whole of a small object; `None` when it is not there, `Err` inside with its size when
+    /// it is larger than `limit`.
+    pub(crate) async fn get_small(
+        &self,
+        object: &str,
+        limit: u64,
+    ) -> Result<Option<Result<Bytes, u64>>, Error> {
+        let path = object_path(object);
+        self.retry()
+            .run(async || {
+                let result = async {
+                    let found = self.store().get(&path).await?;
+                    let size = found.meta.size;
+                    if size > limit {
+                        return Ok(Err(size));
+                    }
+                    let bytes = found.bytes().await?;
+                    if bytes.len() as u64 != size {
+                        return Err(short(bytes.len() as u64, size));
+                    }
+                    Ok(Ok(bytes))
+                };
+                self.unless_absent("read", object, result.await)
+            })
+            .await
+    }
+
+    /// Deletes an object; whether it was there. (A store that does not tell says it was.)
+    pub(crate) async fn delete(&self, object: &str) -> Result<bool, Error> {
+        let path = object_path(object);
+        self.retry()
+            .run(async || {
+                let result = self.store().delete(&path).await;
+                Ok(self.unless_absent("delete", object, result)?.is_some())
+            })
+            .await
+    }
+
+    /// Writes an object, whatever was there.
+    pub(crate) async fn put(&self, object: &str, payload: PutPayload) -> Result<(), Error> {
+        let path = object_path(object);
+        self.retry()
+            .run(async || {
+                let result = self.store().put(&path, payload.clone()).await;
+                result.map(|_| ()).map_err(|e| self.explain("write", object, &e))
+            })
+            .await
+    }
+
+    /// Writes an object unless there is one.
+    ///
+    /// An answer that got lost leaves open whether the object is ours, so it is read back: bytes
+    /// must be such as no one else writes.
+    pub(crate) async fn create(&self, object: &str, bytes: &Bytes) -> Result<Created, Error> {
+        let path = object_path(object);
+        let result = self
+            .retry()
+            .run(async || {
+                let payload = bytes.clone().into();
+                let result = self.store().put_opts(&path, payload, PutMode::Create.into()).await;
+                result.map(|_| ()).map_err(|e| match self.explain("create", object, &e) {
+                    // A folder's new file has no missing parent but the vault.
+                    Error::Failed { .. } if is_not_found(&e) => self.inner.translator.missing(),
+                    error => error,
+                })
+            })
+            .await;
+        let error = match result {
+            Ok(()) => return Ok(Created::Ours),
+            Err(error @ (Error::AlreadyExists { .. } | Error::Unreachable { .. })) => error,
+            Err(error) => return Err(error),
+        };
+        match (self.get_small(object, MAX_MANIFEST).await, error) {
+            (Ok(Some(Ok(found))), _) if found == *bytes => Ok(Created::Ours),
+            (Ok(found), Error::AlreadyExists { .. }) => {
+                Ok(Created::Theirs(found.and_then(Result::ok)))
+            }
+            (_, error) => Err(error),
+        }
+    }
+
+    /// All objects of the vault, in no order.
+    pub(crate) async fn objects(&self) -> Result<Vec<ObjectMeta>, Error> {
+        self.retry()
+            .run(async || {
+                let listed = self.store().list_with_delimiter(None).await;
+                listed.map(|result| result.objects).map_err(|e| {
+                    match self.explain("list", "", &e) {
+                        Error::Failed { .. } if is_not_found(&e) => self.inner.translator.missing(),
+                        error => error,
+                    }
+                })
+            })
+            .await
+    }
+}
+
+fn is_not_found(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. })
+}
+
+/// Our objects have plain names, which need no escaping and are taken as they are.
+pub(crate) fn object_path(object: &str) -> Path {
+    Path::parse(object).unwrap_or_else(|_| Path::from(object))
+}
+
+/// An error that says fewer bytes came than there are, and that asking again may help.
+pub(crate) fn short(found: u64, expected: u64) -> object_store::Error {
+    let text = format!("{found} of {expected} bytes came");
+    let source = std::io::Error::new(std::io::ErrorKind::Interrupted, text);
+    object_store::Error::Generic { store: "vault", source: Box::new(source) }
+}
+
+/// Parses the manifest of `name`.
+pub(crate) fn parse_manifest(bytes: &[u8], name: &BackupName) -> Result<Manifest, Damage> {
+    let manifest = Manifest::parse(bytes).map_err(|error| Damage::Manifest(Arc::new(error)))?;
+    if manifest.name == *name { Ok(manifest) } else { Err(Damage::OtherName(manifest.name)) }
+}
