@@ -48,11 +48,12 @@ impl FrameTable {
             return None;
         }
         let records = records.iter().map(|record| {
-            let [a, b, c, d, e, f, g, h, digest @ ..] = *record;
+            let (stored, rest) = record.split_first_chunk().expect("4 of 24 bytes");
+            let (tar, digest) = rest.split_first_chunk().expect("4 of 20 bytes");
             FrameRecord {
-                stored: u32::from_le_bytes([a, b, c, d]),
-                tar: u32::from_le_bytes([e, f, g, h]),
-                digest,
+                stored: u32::from_le_bytes(*stored),
+                tar: u32::from_le_bytes(*tar),
+                digest: *digest.first_chunk().expect("16 of 16 bytes"),
             }
         });
         Some(Self(records.collect()))
