@@ -102,7 +102,10 @@ impl AdminTool {
     ) -> Result<AdminOutput, Error> {
         let scratch = tempfile::Builder::new().prefix("lifeboat-admin-").tempdir();
         let scratch = scratch.map_err(Error::io("create a folder in", std::env::temp_dir()))?;
-        let jvm = Jvm { heap_mib: self.heap_mib, flags: &self.jvm_flags, ..Jvm::default() };
+        let mut flags = self.jvm_flags.clone();
+        // Files are read in it, whatever the locale says.
+        flags.push("-Dfile.encoding=UTF-8".into());
+        let jvm = Jvm { heap_mib: self.heap_mib, flags: &flags, ..Jvm::default() };
         let main_class = "org.neo4j.cli.AdminTool";
         let mut command = launch::java(&self.installation, scratch.path(), main_class, &jvm)?;
         command.args(arguments);
@@ -145,7 +148,8 @@ fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     let escaped = secret.replace('\\', "\\\\").replace('"', "\\\"");
-    writeln!(file, "\"{escaped}\"")
+    // A password may begin with a dash: what follows `--` is no option.
+    write!(file, "--\n\"{escaped}\"\n")
 }
 
 /// The last bytes of a text, from the start of a line.

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Real servers and real data for tests.
+//!
+//! A recovery tool that was only tested against imitations has not been tested. So the tests of
+//! this workspace run against real servers, which this crate fetches, starts and takes down:
+//! nothing has to be installed or running beforehand, and nothing is left running.
+
+pub mod azurite;
+pub mod codegraph;
+pub mod folders;
+pub mod graph;
+pub mod load;
+pub mod lock;
+pub mod neo4j;
+pub mod oracle;
+pub mod tool;
+pub mod zoo;
+
+pub use neo4j::{Line, Neo4j, Neo4jOptions};

@@ -1,0 +1,5 @@
+//! The testkit's servers, tested as tests use them.
+
+#![allow(clippy::unwrap_used)]
+
+mod neo4j;
