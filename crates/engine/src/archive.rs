@@ -25,7 +25,7 @@ impl Archive {
         let name = manifest.name.clone();
         let frames =
             Frames::new(manifest).map_err(|source| Error::Damaged { name: name.clone(), source })?;
-        let reader = vault.open_archive(manifest).await?;
+        let reader = vault.open_archive_of(manifest).await?;
         Ok(Self { name, frames, reader })
     }
 

@@ -9,16 +9,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use lifeboat_archive::{
-    Assembler, BackupKind, BackupName, Compression, FRAME_SIZE, Finished, FrameWriter, Manifest,
+    Assembler, BackupKind, BackupName, Compression, Finished, FrameWriter, Manifest,
 };
-use lifeboat_neo4j::logical::{EncodedEntry, ReadOptions, read_graph};
+use lifeboat_neo4j::logical::{EncodedEntry, Sink, read_graph};
 use lifeboat_vault::{BackupWriter, Vault};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Progress, Result, Target, threads, tool};
+use crate::{Error, Progress, Result, Target, tool};
 
 /// What to back up, and where to.
 #[derive(Debug, Clone)]
@@ -60,9 +60,14 @@ pub async fn backup(
         .map_err(lifeboat_neo4j::Error::from)?
         .close()
         .await;
-    let (mut writer, name, created) = begin(&options).await?;
+    let created = Timestamp::now();
+    let codec = options.compression.codec();
+    let mut writer = match &options.name {
+        Some(name) => options.vault.begin(name, codec).await?,
+        None => options.vault.begin_at(BackupKind::Database, created, codec).await?,
+    };
     let result = tokio::select! {
-        result = fill(&options, &name, created, &mut writer, progress) => result,
+        result = fill(&options, created, &mut writer, progress) => result,
         () = cancel.cancelled() => Err(Error::Interrupted),
     };
     match result {
@@ -79,47 +84,26 @@ pub async fn backup(
     }
 }
 
-/// Claims a name: the one asked for, or the first second that is free.
-async fn begin(options: &BackupOptions) -> Result<(BackupWriter, BackupName, Timestamp)> {
-    let created = Timestamp::now();
-    let codec = options.compression.codec();
-    if let Some(name) = &options.name {
-        return Ok((options.vault.begin(name, codec).await?, name.clone(), created));
-    }
-    let mut last = None;
-    for later in 0..60 {
-        let name = BackupName::at(BackupKind::Database, created + later.seconds());
-        match options.vault.begin(&name, codec).await {
-            Ok(writer) => return Ok((writer, name, created)),
-            Err(error @ lifeboat_vault::Error::AlreadyExists { .. }) => last = Some(error),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(last.map_or_else(|| Error::Internal("no name was tried".to_owned()), Error::from))
-}
-
 async fn fill(
     options: &BackupOptions,
-    name: &BackupName,
     created: Timestamp,
     writer: &mut BackupWriter,
     progress: &Arc<Progress>,
 ) -> Result<Manifest> {
-    let read = ReadOptions {
-        config: options.source.config.clone(),
-        database: options.source.database.clone(),
-        threads: threads(),
-        frame_size: FRAME_SIZE,
-        compression: options.compression,
+    let (sender, entries) = mpsc::channel(2);
+    let sink = Sink {
+        entries: sender,
         frames: FrameWriter::new(created),
+        compression: options.compression,
     };
-    let (sink, entries) = mpsc::channel(2);
-    let store = store(name, options.compression, entries, writer);
-    let (section, finished) = tokio::join!(read_graph(&read, Some(sink), progress), store);
+    let source = options.source.source();
+    let name = writer.name().clone();
+    let store = store(&name, options.compression, entries, writer);
+    let (section, finished) = tokio::join!(read_graph(&source, sink, progress), store);
     // When the vault fails, the reader only sees that its frames are no longer taken.
     let finished = finished?;
     Ok(Manifest {
-        name: name.clone(),
+        name,
         kind: BackupKind::Database,
         created,
         finished: Timestamp::now(),

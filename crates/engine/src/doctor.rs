@@ -19,6 +19,9 @@ const SKEW: i64 = 30;
 /// Free space below this is worth a word.
 const LOW_SPACE: u64 = 1 << 30;
 
+/// Leftovers younger than this may belong to a backup that is running.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
@@ -199,14 +202,17 @@ async fn check_vault(config: &VaultConfig, diagnosis: &mut Diagnosis) {
         return diagnosis.failed("vault", &error);
     }
     diagnosis.good("vault", format!("{vault} answers"));
-    match vault.probe().await {
-        Ok(probe) => {
-            diagnosis.good("vault rights", "an object was written once, read back and deleted");
-            if let Some(time) = probe.store_time {
-                skew("vault clock", time.as_second(), diagnosis);
-            }
+    let probe = vault.probe().await;
+    for (step, result) in probe.steps() {
+        if let Some(Err(error)) = result {
+            diagnosis.add("vault rights", Outcome::Failed, format!("{step}: {error}"));
         }
-        Err(error) => diagnosis.failed("vault rights", &error),
+    }
+    if probe.is_good() {
+        diagnosis.good("vault rights", "an object was written once, read back and deleted");
+    }
+    if let Some(ahead) = probe.clock_ahead {
+        skew("vault clock", Timestamp::now().as_second() - ahead.as_secs(), diagnosis);
     }
     match vault.list().await {
         Ok(backups) => {
@@ -217,17 +223,24 @@ async fn check_vault(config: &VaultConfig, diagnosis: &mut Diagnosis) {
         }
         Err(error) => diagnosis.failed("backups", &error),
     }
-    match vault.leftovers(Duration::from_secs(24 * 3600)).await {
-        Ok(leftovers) if leftovers.is_empty() => {}
+    match vault.leftovers(GRACE).await {
+        Ok(leftovers) if leftovers.removable.is_empty() && leftovers.unclaimed.is_empty() => {}
         Ok(leftovers) => diagnosis.add(
             "leftovers",
             Outcome::Warning,
-            format!("{leftovers}; `lifeboat prune` removes what interrupted backups left"),
+            format!(
+                "{} of interrupted backups, which `lifeboat prune` removes, and {} files that \
+                 nobody claims, which a person must look at",
+                leftovers.removable.len(),
+                leftovers.unclaimed.len()
+            ),
         ),
         Err(error) => diagnosis.failed("leftovers", &error),
     }
-    if let Some(free) = vault.free_space() {
-        space("vault space", free, diagnosis);
+    match vault.space() {
+        Ok(Some(found)) => space("vault space", found.free, diagnosis),
+        Ok(None) => {}
+        Err(error) => diagnosis.failed("vault space", &error),
     }
 }
 

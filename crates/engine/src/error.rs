@@ -75,6 +75,25 @@ pub enum Error {
         /// Why emptying failed.
         rollback: Box<Error>,
     },
+    /// A bulk restore would replace a database.
+    #[error(
+        "{} exists; use --replace to put the backup in its place (the old one is kept beside)",
+        folder.display()
+    )]
+    DatabaseExists {
+        /// The database's folder.
+        folder: std::path::PathBuf,
+    },
+    /// A folder of a database cannot be moved or removed.
+    #[error("cannot {action} {}: {error}", folder.display())]
+    Folder {
+        /// What was tried.
+        action: &'static str,
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -120,6 +139,7 @@ impl Error {
             Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. }) => {
                 ExitCode::GuardRefused
             }
+            Self::DatabaseExists { .. } => ExitCode::GuardRefused,
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
             Self::RolledBack { cause, .. } if matches!(**cause, Self::Interrupted) => {
                 ExitCode::Interrupted

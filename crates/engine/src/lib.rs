@@ -6,12 +6,16 @@
 
 mod archive;
 pub mod backup;
+pub mod bulk;
+pub mod config;
 pub mod doctor;
 mod error;
 pub mod prune;
 pub mod restore;
 pub mod select;
 pub mod verify;
+
+use lifeboat_neo4j::logical::Source;
 
 pub use error::{Error, ExitCode, Result};
 pub use lifeboat_archive as format;
@@ -28,6 +32,16 @@ pub struct Target {
     pub config: lifeboat_bolt::Config,
     /// The database; the server's default when not given.
     pub database: Option<String>,
+}
+
+impl Target {
+    fn source(&self) -> Source {
+        Source {
+            config: self.config.clone(),
+            database: self.database.clone(),
+            threads: threads(),
+        }
+    }
 }
 
 /// This program, as manifests name it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_archive::BackupName;
-use lifeboat_vault::{Leftovers, Vault};
+use lifeboat_vault::{Leftovers, Removed, Vault};
 
 use crate::Result;
 
@@ -39,8 +39,10 @@ pub struct Decision {
 pub struct PruneReport {
     /// Every backup, newest first.
     pub decisions: Vec<Decision>,
-    /// Leftovers of interrupted runs.
+    /// What interrupted runs left, and what nobody claims, as it was found.
     pub leftovers: Leftovers,
+    /// What became of the leftovers; empty when nothing was to be done.
+    pub removed: Removed,
 }
 
 /// Removes what may go.
@@ -53,23 +55,20 @@ pub async fn prune(vault: &Vault, options: PruneOptions) -> Result<PruneReport> 
     let newest_good = listed.iter().position(|backup| backup.manifest.is_ok());
     let mut decisions = Vec::new();
     for (index, backup) in listed.iter().enumerate() {
-        let created = match &backup.manifest {
-            Ok(manifest) => manifest.created,
-            Err(_) => backup.name.timestamp().unwrap_or(backup.modified),
-        };
-        let age = now.duration_since(created);
+        let age = now.duration_since(backup.created());
         let (remove, reason) = decide(options.retention, age, index, newest_good);
         if remove && !options.dry_run {
             vault.remove(&backup.name).await?;
         }
         decisions.push(Decision { name: backup.name.clone(), remove, reason });
     }
-    let leftovers = if options.dry_run {
-        vault.leftovers(options.grace).await?
+    let leftovers = vault.leftovers(options.grace).await?;
+    let removed = if options.dry_run {
+        Removed::default()
     } else {
         vault.remove_leftovers(options.grace).await?
     };
-    Ok(PruneReport { decisions, leftovers })
+    Ok(PruneReport { decisions, leftovers, removed })
 }
 
 fn decide(

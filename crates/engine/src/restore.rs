@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat_archive::{BackupName, Compression, DatabaseSection, FRAME_SIZE, FrameWriter, Manifest};
+use lifeboat_archive::{BackupName, Compression, DatabaseSection, Manifest};
 use lifeboat_bolt::{Access, Connection, RunOptions};
 use lifeboat_neo4j::logical::{
-    ReadOptions, WriteOptions, check_target, clear, compare, payload_schema, read_graph,
-    write_graph,
+    WriteOptions, check_target, clear, compare, fingerprint, payload_schema, write_graph,
 };
 use lifeboat_neo4j::{Database, Phase};
 use lifeboat_vault::Vault;
@@ -111,16 +110,7 @@ pub async fn restore(
     progress.enter(Phase::Verifying);
     let manifest = select(&options.vault, &options.backup).await?;
     let wanted = section(&manifest)?.clone();
-    let expected = manifest.archive.size;
-    let manifest = verify(
-        &options.vault,
-        manifest,
-        Level::Full,
-        &|done| progress.bytes(done, expected),
-        cancel,
-    )
-    .await?
-    .manifest;
+    let manifest = verified(&options.vault, manifest, progress, cancel).await?;
     steps.done("verify archive");
 
     let plan = plan_for(options, manifest).await?;
@@ -205,8 +195,20 @@ async fn safety_backup(
         notes: vec![("safety-backup-before-restore-of".to_owned(), plan.manifest.name.to_string())],
     };
     let manifest = backup(backup_options, progress, cancel).await?.manifest;
-    let report = verify(&options.vault, manifest, Level::Full, &|_| {}, cancel).await?;
-    Ok(report.manifest)
+    verified(&options.vault, manifest, progress, cancel).await
+}
+
+/// Checks every byte of a backup.
+pub(crate) async fn verified(
+    vault: &Vault,
+    manifest: Manifest,
+    progress: &Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<Manifest> {
+    progress.enter(Phase::Verifying);
+    let size = manifest.archive.size;
+    let done = |done| progress.bytes(done, size);
+    Ok(verify(vault, manifest, Level::Full, &done, cancel).await?.manifest)
 }
 
 async fn empty(target: &Target, progress: &Arc<Progress>) -> Result<()> {
@@ -239,29 +241,12 @@ async fn prove(
     wanted: &DatabaseSection,
     progress: &Arc<Progress>,
 ) -> Result<DatabaseSection> {
-    progress.enter(Phase::Comparing);
-    let found = fingerprint(&options.target, &Arc::default()).await?;
+    let found = fingerprint(&options.target.source(), progress).await?;
     compare(wanted, &found)?;
     Ok(found)
 }
 
-/// Reads a database for its counts and fingerprint only.
-///
-/// # Errors
-/// When the server refuses or breaks off.
-pub async fn fingerprint(target: &Target, progress: &Arc<Progress>) -> Result<DatabaseSection> {
-    let read = ReadOptions {
-        config: target.config.clone(),
-        database: target.database.clone(),
-        threads: threads(),
-        frame_size: FRAME_SIZE,
-        compression: Compression::default(),
-        frames: FrameWriter::new(jiff::Timestamp::now()),
-    };
-    Ok(read_graph(&read, None, progress).await?)
-}
-
-fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
+pub(crate) fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
     manifest.database.as_ref().ok_or_else(|| Error::NotADatabase { name: manifest.name.clone() })
 }
 
@@ -273,10 +258,11 @@ fn run_options(target: &Target) -> RunOptions {
     RunOptions { database: target.database.clone(), access: Access::Write, ..RunOptions::default() }
 }
 
+/// Times the steps of a verb.
 #[derive(Debug)]
-struct Steps {
+pub(crate) struct Steps {
     began: Instant,
-    list: Vec<(&'static str, Duration)>,
+    pub(crate) list: Vec<(&'static str, Duration)>,
 }
 
 impl Default for Steps {
@@ -286,7 +272,7 @@ impl Default for Steps {
 }
 
 impl Steps {
-    fn done(&mut self, step: &'static str) {
+    pub(crate) fn done(&mut self, step: &'static str) {
         let now = Instant::now();
         self.list.push((step, now - self.began));
         self.began = now;

@@ -27,6 +27,7 @@ pub async fn select(vault: &Vault, selector: &Selector) -> Result<Manifest> {
             .into_iter()
             .filter_map(|listed| listed.manifest.ok())
             .find(|manifest| manifest.database.is_some())
+            .map(std::sync::Arc::unwrap_or_clone)
             .ok_or_else(|| Error::NoBackup {
                 vault: vault.to_string(),
                 hint: "make one with `lifeboat backup`".to_owned(),

@@ -1,10 +1,12 @@
 //! The database: what Lifeboat reads from Neo4j and writes to it.
 //!
 //! - [`logical`]: a graph over Bolt, on any edition, from a running server into a running server.
+//! - [`bulk`]: a graph into the home of a stopped server, by Neo4j's own importer.
 //! - [`fingerprint`]: a digest of what a graph says, the same before and after.
 //! - [`schema`]: constraints and indexes.
 //! - [`typed`]: values between PackStream and typed JSON.
 
+pub mod bulk;
 pub mod database;
 mod error;
 pub mod fingerprint;

@@ -9,6 +9,8 @@ mod scan;
 mod write;
 
 pub use apply::{check_target, clear};
+pub(crate) use apply::create_schema;
+pub(crate) use batch::{Batch, Batcher, Nodes};
 pub use compare::{compare, counts};
-pub use read::{EncodedEntry, ReadOptions, read_graph};
+pub use read::{EncodedEntry, Sink, Source, fingerprint, read_graph};
 pub use write::{Payload, WriteOptions, payload_schema, write_graph};

@@ -28,18 +28,21 @@ pub enum Phase {
     Nodes,
     /// Reading or writing relationships.
     Relationships,
+    /// Neo4j's own importer is at work.
+    Importing,
     /// Constraints and indexes.
     Schema,
     /// Reading the restored graph back.
     Comparing,
 }
 
-const PHASES: [Phase; 7] = [
+const PHASES: [Phase; 8] = [
     Phase::Preparing,
     Phase::Verifying,
     Phase::Clearing,
     Phase::Nodes,
     Phase::Relationships,
+    Phase::Importing,
     Phase::Schema,
     Phase::Comparing,
 ];
@@ -67,7 +70,7 @@ impl Progress {
             Phase::Relationships => (relationships, all_relationships),
             Phase::Comparing | Phase::Clearing => (nodes + relationships, all_nodes + all_relationships),
             Phase::Verifying => (get(&self.bytes), get(&self.total_bytes)),
-            Phase::Preparing | Phase::Schema => (0, 0),
+            Phase::Preparing | Phase::Importing | Phase::Schema => (0, 0),
         };
         Snapshot { phase, done, total }
     }

@@ -28,3 +28,6 @@ mod tag {
 
 /// Integers beyond this are not exact in every JSON reader.
 const EXACT: i64 = 1 << 53;
+
+#[cfg(test)]
+mod tests;

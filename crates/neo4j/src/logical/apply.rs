@@ -95,7 +95,7 @@ async fn drop_items(connection: &mut Connection, run: &RunOptions, wanted: &Sche
 ///
 /// # Errors
 /// When the server refuses an item, or an index cannot be built.
-pub(super) async fn create_schema(
+pub(crate) async fn create_schema(
     connection: &mut Connection,
     run: &RunOptions,
     wanted: &Schema,

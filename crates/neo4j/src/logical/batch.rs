@@ -8,7 +8,6 @@ use lifeboat_bolt::packstream::Encoder;
 use super::line;
 use crate::error::{Error, Result};
 use crate::fingerprint::{label_set_name, quoted};
-use crate::node_table::NodeTable;
 
 /// Rows of a batch at most: a transaction's memory on the server grows with them.
 const ROWS: u32 = 5_000;
@@ -28,10 +27,20 @@ pub(crate) struct Batch {
     pub(crate) rows: u64,
 }
 
+/// What becomes of a row that is a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// It is created, with an id of its own.
+    Create,
+    /// The node of this id gets its labels and properties.
+    Amend,
+}
+
 /// Collects rows by what they are, and gives out a batch whenever one is full.
 #[derive(Debug)]
 pub(crate) struct Batcher {
     dialect: &'static str,
+    nodes: Nodes,
     open: HashMap<Key, Rows>,
     properties: Vec<u8>,
 }
@@ -52,8 +61,8 @@ struct Rows {
 }
 
 impl Batcher {
-    pub(crate) fn new(dialect: &'static str) -> Self {
-        Self { dialect, open: HashMap::new(), properties: Vec::new() }
+    pub(crate) fn new(dialect: &'static str, nodes: Nodes) -> Self {
+        Self { dialect, nodes, open: HashMap::new(), properties: Vec::new() }
     }
 
     /// Adds the nodes of an entry; `full` takes what is full.
@@ -80,29 +89,29 @@ impl Batcher {
         Ok(())
     }
 
-    /// Adds the relationships of an entry, whose ends `table` translates to ids of the target.
+    /// Adds the relationships of an entry, whose ends `target` translates to ids of the target.
     pub(crate) fn relationships(
         &mut self,
         entry: &str,
         lines: &[u8],
-        table: &mut NodeTable,
+        mut target: impl FnMut(u64) -> Result<Option<u64>>,
         mut full: impl FnMut(Batch) -> Result<()>,
     ) -> Result<()> {
         for (number, line) in numbered(lines) {
             self.properties.clear();
             let relationship = line::relationship(line, &mut self.properties)
                 .map_err(|error| Error::payload(entry, number, &error))?;
-            let mut target = |id| match table.get(id).map_err(Error::Scratch)? {
-                Some(target) => Ok(target as i64 - 1),
-                None => Err(Error::payload(entry, number, &format!("there is no node {id}"))),
+            let mut node = |id| {
+                let missing = || Error::payload(entry, number, &format!("there is no node {id}"));
+                target(id)?.ok_or_else(missing)
             };
-            let (start, end) = (target(relationship.start)?, target(relationship.end)?);
+            let (start, end) = (node(relationship.start)?, node(relationship.end)?);
             let key = Key::Type(relationship.kind.into_owned());
             let rows = self.open.entry(key.clone()).or_default();
             let mut out = Encoder::new(&mut rows.bytes);
             out.list_header(3);
-            out.int(start);
-            out.int(end);
+            out.int(start as i64);
+            out.int(end as i64);
             rows.bytes.extend_from_slice(&self.properties);
             if rows.one_more() {
                 full(self.take(key))?;
@@ -127,9 +136,13 @@ impl Batcher {
         let statement = match &key {
             Key::Labels(set) => {
                 let labels = if set.is_empty() { String::new() } else { format!(":{set}") };
+                let node = match self.nodes {
+                    Nodes::Create => format!("CREATE (n{labels})"),
+                    Nodes::Amend if set.is_empty() => "MATCH (n) WHERE id(n) = row[0]".to_owned(),
+                    Nodes::Amend => format!("MATCH (n) WHERE id(n) = row[0] SET n{labels}"),
+                };
                 format!(
-                    "{dialect}UNWIND $rows AS row CREATE (n{labels}) SET n = row[1] \
-                     RETURN row[0], id(n)"
+                    "{dialect}UNWIND $rows AS row {node} SET n = row[1] RETURN row[0], id(n)"
                 )
             }
             Key::Type(kind) => format!(

@@ -44,41 +44,61 @@ const LARGE: usize = 32 << 20;
 /// Memory for the digests of nodes; beyond it they go to a temporary file.
 const TABLE_BUDGET: usize = 64 << 20;
 
-/// What to read, and how the payload is written.
+/// What to read.
 #[derive(Debug, Clone)]
-pub struct ReadOptions {
+pub struct Source {
     /// The server.
     pub config: Config,
     /// The database; the server's default when not given.
     pub database: Option<String>,
-    /// Threads that turn records into frames.
+    /// Threads that work on what comes.
     pub threads: usize,
-    /// Lines of one frame, in bytes before compression.
-    pub frame_size: usize,
+}
+
+/// Where the payload goes, and in what form.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// Takes the entries, in any order.
+    pub entries: mpsc::Sender<EncodedEntry>,
+    /// Makes frames for the archive that they go into.
+    pub frames: FrameWriter,
     /// How frames are compressed.
     pub compression: Compression,
-    /// Makes frames for the archive that the payload goes into.
-    pub frames: FrameWriter,
 }
 
 /// The frames of one entry, which belong one after another.
 pub type EncodedEntry = Vec<EncodedFrame>;
 
-/// Reads a whole graph; frames of its payload go to `sink`, in any order. Without a sink only the
-/// fingerprint and the counts are made.
+/// Reads a whole graph into a payload.
 ///
 /// Dropping the future stops everything.
 ///
 /// # Errors
-/// When the server refuses or breaks off, or the receiver of the frames has gone.
+/// When the server refuses or breaks off, or the receiver of the entries has gone.
 pub async fn read_graph(
-    options: &ReadOptions,
-    sink: Option<mpsc::Sender<EncodedEntry>>,
+    source: &Source,
+    sink: Sink,
     progress: &Arc<Progress>,
 ) -> Result<DatabaseSection> {
-    let mut connection = Connection::connect(&options.config).await?;
+    read(source, Some(sink), progress).await
+}
+
+/// Reads a whole graph for its counts and fingerprint only.
+///
+/// # Errors
+/// When the server refuses or breaks off.
+pub async fn fingerprint(source: &Source, progress: &Arc<Progress>) -> Result<DatabaseSection> {
+    read(source, None, progress).await
+}
+
+async fn read(
+    source: &Source,
+    sink: Option<Sink>,
+    progress: &Arc<Progress>,
+) -> Result<DatabaseSection> {
+    let mut connection = Connection::connect(&source.config).await?;
     let run = RunOptions {
-        database: options.database.clone(),
+        database: source.database.clone(),
         access: Access::Read,
         fetch_size: -1,
         ..RunOptions::default()
@@ -93,9 +113,6 @@ pub async fn read_graph(
         waiting: Mutex::new(Vec::new()),
         writer: sink.map(|sink| Writer {
             sink,
-            compression: options.compression,
-            frame_size: options.frame_size,
-            frames: options.frames.clone(),
             nodes: AtomicU64::new(0),
             relationships: AtomicU64::new(0),
         }),
@@ -106,13 +123,21 @@ pub async fn read_graph(
         writer.schema(&schema).await?;
     }
 
-    progress.enter(Phase::Nodes);
-    let scan = Scan::begin(&shared, Element::Node, options.threads);
+    // Who only compares does not care which half is being read.
+    let phases = if shared.writer.is_some() {
+        [Phase::Nodes, Phase::Relationships]
+    } else {
+        [Phase::Comparing, Phase::Comparing]
+    };
+    progress.enter(phases[0]);
+    let scan = Scan::begin(&shared, Element::Node, source.threads);
     let mut tallies = scan.run(&mut connection, "MATCH (n) RETURN n", &run, None).await?;
 
-    progress.enter(Phase::Relationships);
-    let mut late = Late { options, run: &run, shared: &shared, connection: None, nodes: 0, dangling: 0, tallies: Tallies::default() };
-    let scan = Scan::begin(&shared, Element::Relationship, options.threads);
+    if phases[1] != phases[0] {
+        progress.enter(phases[1]);
+    }
+    let mut late = Late { source, run: &run, shared: &shared, connection: None, nodes: 0, dangling: 0, tallies: Tallies::default() };
+    let scan = Scan::begin(&shared, Element::Relationship, source.threads);
     let query = "MATCH ()-[r]->() RETURN r";
     tallies.merge(scan.run(&mut connection, query, &run, Some(&mut late)).await?);
     late.resolve().await?;
@@ -171,10 +196,7 @@ struct Shared {
 /// Makes entries of lines.
 #[derive(Debug)]
 struct Writer {
-    sink: mpsc::Sender<EncodedEntry>,
-    compression: Compression,
-    frame_size: usize,
-    frames: FrameWriter,
+    sink: Sink,
     nodes: AtomicU64,
     relationships: AtomicU64,
 }
@@ -194,21 +216,21 @@ impl Writer {
     fn entry(&self, path: &str, content: &[u8]) -> Result<EncodedEntry> {
         // One node can hold more than fits into a frame.
         let frames = if content.len() <= LARGE {
-            vec![self.frames.entry(path, content)?]
+            vec![self.sink.frames.entry(path, content)?]
         } else {
-            let mut cutter = self.frames.cutter(FRAME_SIZE);
+            let mut cutter = self.sink.frames.cutter(FRAME_SIZE);
             let mut frames = cutter.begin(EntryHeader::file(path, content.len() as u64))?;
             frames.extend(cutter.write(content)?);
             frames.extend(cutter.end()?);
             frames.extend(cutter.finish()?);
             frames
         };
-        frames.into_iter().map(|raw| Ok(encode(raw, self.compression)?)).collect()
+        frames.into_iter().map(|raw| Ok(encode(raw, self.sink.compression)?)).collect()
     }
 
     /// Sends what a scanner has written, if it is enough for a frame or `all` is to go.
     fn flush(&self, scanner: &mut Scanner, element: Element, all: bool) -> Result<()> {
-        if scanner.pending() < self.frame_size && !(all && scanner.pending() > 0) {
+        if scanner.pending() < FRAME_SIZE && !(all && scanner.pending() > 0) {
             return Ok(());
         }
         let path = match element {
@@ -221,7 +243,7 @@ impl Writer {
             ),
         };
         let entry = self.entry(&path, &scanner.take_lines())?;
-        self.sink.blocking_send(entry).map_err(|_| Error::SinkClosed)
+        self.sink.entries.blocking_send(entry).map_err(|_| Error::SinkClosed)
     }
 
     async fn schema(&self, schema: &Schema) -> Result<()> {
@@ -231,7 +253,7 @@ impl Writer {
             [("schema.json", json), ("schema.cypher", schema.to_cypher().into_bytes())]
         {
             let entry = self.entry(path, &bytes)?;
-            self.sink.send(entry).await.map_err(|_| Error::SinkClosed)?;
+            self.sink.entries.send(entry).await.map_err(|_| Error::SinkClosed)?;
         }
         Ok(())
     }
@@ -370,7 +392,7 @@ impl Scan {
 
 /// Finds the end nodes that the scan of nodes did not see, over a connection of its own.
 struct Late<'a> {
-    options: &'a ReadOptions,
+    source: &'a Source,
     run: &'a RunOptions,
     shared: &'a Arc<Shared>,
     connection: Option<Connection>,
@@ -397,7 +419,7 @@ impl Late<'_> {
         }
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Connection::connect(&self.options.config).await?),
+            none => none.insert(Connection::connect(&self.source.config).await?),
         };
         let ids = wanted.into_iter().map(|id| Value::Int(id as i64)).collect();
         let params = Params::Values(vec![("ids".to_owned(), Value::List(ids))]);

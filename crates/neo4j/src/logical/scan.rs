@@ -42,8 +42,7 @@ pub(crate) struct Ends {
 impl Scanner {
     /// A scanner that writes lines as well, or only adds up the fingerprint.
     pub(crate) fn new(lines: bool) -> Self {
-        let transcoder = Transcoder { json: lines.then(Vec::new), ..Transcoder::default() };
-        Self { transcoder, ..Self::default() }
+        Self { transcoder: Transcoder::new(lines), ..Self::default() }
     }
 
     /// Bytes of lines that have not been taken yet.

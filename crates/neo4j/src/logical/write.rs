@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::apply;
-use super::batch::{Batch, Batcher};
+use super::batch::{Batch, Batcher, Nodes};
 use super::compare::counts;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -158,7 +158,7 @@ struct Outcome {
     /// From here on the transaction may be there even if no answer comes.
     commit_sent: bool,
     /// Its connection, as the server names it.
-    connection_id: Option<String>,
+    connection_id: String,
 }
 
 #[derive(Debug)]
@@ -246,13 +246,17 @@ impl Restore {
         mut entries: mpsc::Receiver<(String, Vec<u8>)>,
         batches: &mpsc::Sender<Batch>,
     ) -> Result<()> {
-        let mut batcher = Batcher::new(self.dialect);
+        let mut batcher = Batcher::new(self.dialect, Nodes::Create);
         let mut send = |batch| batches.blocking_send(batch).map_err(|_| Error::Interrupted);
         while let Some((path, lines)) = entries.blocking_recv() {
             match element {
                 Element::Node => batcher.nodes(&path, &lines, &mut send)?,
                 Element::Relationship => {
-                    batcher.relationships(&path, &lines, &mut self.table(), &mut send)?;
+                    let target = |id| {
+                        let target = self.table().get(id).map_err(Error::Scratch)?;
+                        Ok(target.map(|target| target - 1))
+                    };
+                    batcher.relationships(&path, &lines, target, &mut send)?;
                 }
             }
             if batcher.is_large() {
@@ -297,6 +301,9 @@ impl Restore {
                     Err(error) => error,
                 }
             };
+            if matches!(&error, Error::Bolt(error) if error.is_disconnected()) {
+                *connection = None;
+            }
             self.retry_after(error, &mut attempt).await?;
             while outcome.commit_sent {
                 let _alone = self.gate.write().await;
@@ -332,7 +339,7 @@ impl Restore {
     ) -> Result<bool> {
         let open = connection.insert(Connection::connect(&self.options.config).await?);
         // The server may still be at it.
-        let id = outcome.connection_id.clone().map_or(Value::Null, Value::String);
+        let id = Value::String(outcome.connection_id.clone());
         let params = || Params::Values(vec![("id".to_owned(), id.clone())]);
         let query = "SHOW TRANSACTIONS YIELD connectionId AS id WHERE id = $id RETURN id";
         for _ in 0..600 {
@@ -366,11 +373,11 @@ impl Restore {
         connection: &mut Option<Connection>,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        let open = match connection.take().filter(|open| !open.is_broken()) {
-            Some(open) => connection.insert(open),
-            None => connection.insert(Connection::connect(&self.options.config).await?),
+        let open = match connection {
+            Some(open) => open,
+            none => none.insert(Connection::connect(&self.options.config).await?),
         };
-        outcome.connection_id = open.server().connection_id.clone();
+        outcome.connection_id.clone_from(&open.server().connection_id);
         open.begin(&self.run).await?;
         let params = Params::Raw(batch.params.clone());
         let mut rows = open.run(&batch.statement, params, &self.run).await?;

@@ -19,9 +19,9 @@ const MAP_32: u8 = 0xDA;
 
 /// Writes the next typed JSON value to `out` as PackStream.
 #[derive(Debug)]
-pub struct PackSeed<'o> {
+pub(super) struct PackSeed<'o> {
     /// Where the value goes.
-    pub out: &'o mut Vec<u8>,
+    pub(super) out: &'o mut Vec<u8>,
 }
 
 /// Writes a header whose count comes later; answers where.

@@ -20,6 +20,11 @@ pub struct Transcoder {
 }
 
 impl Transcoder {
+    /// One that writes JSON as well, or only canonical bytes.
+    pub fn new(json: bool) -> Self {
+        Self { json: json.then(Vec::new), ..Self::default() }
+    }
+
     /// Writes plain text to the JSON.
     pub fn raw(&mut self, json: &str) {
         if let Some(out) = &mut self.json {

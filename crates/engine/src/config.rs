@@ -1,0 +1,166 @@
+//! The settings file, `lifeboat.toml`.
+//!
+//! A section and its keys are a struct and its fields; whatever is not one of them is refused, with
+//! the file, the line and the key, since a misspelt setting that is passed over is found on the day
+//! of the disaster. Secrets do not stand in the file: it names a file that holds one, or a command
+//! that prints one. Paths are relative to the folder that the file is in.
+
+mod error;
+mod secret;
+mod vault;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use lifeboat_bolt::Uri;
+use serde::{Deserialize, Deserializer, de};
+
+pub use error::ConfigError;
+pub use secret::SecretSource;
+pub use vault::{VaultAuth, VaultSection};
+
+/// Name of the file that is looked for in the current folder.
+pub const FILE_NAME: &str = "lifeboat.toml";
+
+/// All settings of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[database]`: what is backed up, and restored into.
+    pub database: DatabaseSection,
+    /// `[vault.…]`: where backups live.
+    pub vault: Vaults,
+    /// `[retention]`: how long backups are kept.
+    pub retention: Retention,
+}
+
+/// `[database]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, try_from = "RawDatabase")]
+pub struct DatabaseSection {
+    /// Address of the server, such as `bolt://localhost:7687`.
+    pub uri: Option<Uri>,
+    /// Who to be there.
+    pub username: Option<String>,
+    /// Where the password is: `password_file` or `password_command`.
+    pub password: Option<SecretSource>,
+    /// Name of the database; the user's home database when not given.
+    pub database: Option<String>,
+    /// PEM file of certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDatabase {
+    #[serde(deserialize_with = "parsed")]
+    uri: Option<Uri>,
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    password_command: Option<Vec<String>>,
+    database: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+impl TryFrom<RawDatabase> for DatabaseSection {
+    type Error = String;
+
+    fn try_from(raw: RawDatabase) -> Result<Self, String> {
+        let password = SecretSource::choose("password", raw.password_file, raw.password_command)?;
+        Ok(Self {
+            uri: raw.uri,
+            username: raw.username,
+            password,
+            database: raw.database,
+            ca_file: raw.ca_file,
+        })
+    }
+}
+
+/// `[vault.…]`, one section for each vault.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vaults {
+    /// `[vault.primary]`: where backups are written to and read from.
+    pub primary: Option<VaultSection>,
+}
+
+/// `[retention]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// `prune` removes backups that are older than this many days (1 to 36500); when not given, it
+    /// removes none.
+    #[serde(deserialize_with = "days")]
+    pub days: Option<u32>,
+}
+
+/// The longest retention, in days: a century.
+pub const MAX_RETENTION_DAYS: u32 = 36_500;
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds anything but settings.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a file's text; `path` is for errors, and for the paths within.
+    ///
+    /// # Errors
+    /// When the text holds anything but settings.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| ConfigError::in_file(path, text, &error))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.resolve(folder);
+        Ok(config)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        resolve(folder, &mut self.database.ca_file);
+        if let Some(secret) = &mut self.database.password {
+            secret.resolve(folder);
+        }
+        if let Some(vault) = &mut self.vault.primary {
+            vault.resolve(folder);
+        }
+    }
+}
+
+/// Makes a path relative to the file's folder.
+fn resolve(folder: &Path, path: &mut Option<PathBuf>) {
+    if let Some(path) = path {
+        *path = folder.join(&*path);
+    }
+}
+
+/// A text that stands for a value of another type.
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let days = i64::deserialize(deserializer)?;
+    u32::try_from(days)
+        .ok()
+        .filter(|days| (1..=MAX_RETENTION_DAYS).contains(days))
+        .map(Some)
+        .ok_or_else(|| {
+            de::Error::custom(format!("{days} is not a number of days from 1 to {MAX_RETENTION_DAYS}"))
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::path::{Path, PathBuf};
+
+use lifeboat_vault::Address;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("/etc/lifeboat/lifeboat.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn reads_every_setting() {
+    let config = parse(
+        r#"
+        [database]
+        uri = "neo4j+s://db.example"
+        username = "backup"
+        password_command = ["pass", "show", "neo4j"]
+        database = "stories"
+        ca_file = "ca.pem"
+
+        [vault.primary]
+        url = "az://account/neo4j-backups"
+        auth = "account-key"
+        secret_file = "/run/secrets/azure"
+        endpoint = "https://blob.example/account"
+        region = "r"
+        allow_http = true
+        ca_file = "store.pem"
+
+        [retention]
+        days = 30
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.database.uri.as_ref().unwrap().to_string(), "neo4j+s://db.example:7687");
+    let words = ["pass", "show", "neo4j"].map(str::to_owned).to_vec();
+    assert_eq!(config.database.password, Some(SecretSource::Command(words)));
+    assert_eq!(config.database.ca_file, Some(PathBuf::from("/etc/lifeboat/ca.pem")));
+    let vault = config.vault.primary.unwrap();
+    assert_eq!(vault.url, Address::azure("account", "neo4j-backups").unwrap());
+    assert_eq!(vault.auth, VaultAuth::AccountKey);
+    assert_eq!(vault.secret, Some(SecretSource::File("/run/secrets/azure".into())));
+    assert_eq!(vault.ca_file, Some(PathBuf::from("/etc/lifeboat/store.pem")));
+    assert!(vault.allow_http);
+    assert_eq!(config.retention.days, Some(30));
+}
+
+#[test]
+fn nothing_is_needed() {
+    assert_eq!(parse("").unwrap(), Config::default());
+    let folder = parse("[vault.primary]\nurl = \"backups\"").unwrap().vault.primary.unwrap();
+    assert_eq!(folder.url, Address::Folder("/etc/lifeboat/backups".into()));
+    assert_eq!(folder.auth, VaultAuth::Environment);
+}
+
+#[test]
+fn errors_name_file_line_and_key() {
+    for (text, says) in [
+        ("[database]\nurl = \"x\"", "line 2, database.url: there is no such setting; known are `uri`"),
+        ("\n[databse]\n", "line 2, databse: there is no such setting; known are `database`"),
+        ("[database]\n\nuri = \"http://x\"", "line 3, database.uri: the server's address is one of HTTP"),
+        ("[database]\nuri = 5", "line 2, database.uri: the value is of the wrong type; expected a string"),
+        ("[retention]\ndays = 0", "line 2, retention.days: 0 is not a number of days"),
+        ("[retention]\ndays = \"30\"", "line 2, retention.days: the value is of the wrong type"),
+        ("[vault.primary]\nurl = \"ftp://x/y\"", "line 2, vault.primary.url:"),
+        ("[vault.primary]\nregion = \"x\"", "line 1, vault.primary: the vault has no url"),
+        ("[vault.secondary]\nurl = \"x\"", "there is no such setting; known are `primary`"),
+        ("[vault.primary]\nurl = \"x\"\nauth = \"keys\"", "line 3, vault.primary.auth: unknown variant"),
+        ("[vault.primary]\nurl = \"x\"\nauth = \"sas\"", "this kind of auth needs secret_file"),
+        ("[vault.primary]\nurl = \"x\"\nsecret_file = \"f\"", "auth does not say what it is"),
+        ("[vault.primary]\nurl = \"x\"\naccess_key_id = \"f\"", "goes with auth = \"access-key\""),
+        ("[vault.primary]\nurl = \"x\"\nclient_id = \"f\"", "goes with auth = \"managed-identity\""),
+        ("[database]\npassword_file = \"a\"\npassword_command = [\"b\"]", "are both set"),
+        ("[database]\npassword_command = []", "password_command is empty"),
+        ("[database\n", "line 1"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.starts_with("/etc/lifeboat/lifeboat.toml, line "), "{text}: {error}");
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    for text in [
+        "[database]\npassword = \"TOPSECRET\"",
+        "[database]\npassword_command = \"TOPSECRET\"",
+        "[database]\nuri = \"bolt://neo4j:TOPSECRET@host\"",
+        "[vault.primary]\nurl = \"az://account/container?sig=TOPSECRET\"",
+        "[vault.primary]\nurl = \"x\"\naccount_key = \"TOPSECRET\"",
+        "[vault.primary]\nurl = \"x\"\nallow_http = \"TOPSECRET\"",
+    ] {
+        let error = Config::parse(text, Path::new("lifeboat.toml")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("TOPSECRET"), "{error:?}");
+    }
+    let error = parse("[database]\npassword = \"x\"").unwrap_err();
+    assert!(error.contains("line 2, database.password: secrets do not belong"), "{error}");
+}
+
+#[test]
+fn reads_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let file = SecretSource::File(path.clone());
+    for (text, secret) in [("hunter2\n", "hunter2"), ("a b\r\n", "a b"), (" x\n\n", " x\n")] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(file.read().unwrap(), secret);
+    }
+    std::fs::write(&path, "\n").unwrap();
+    assert!(file.read().unwrap_err().to_string().contains("holds no secret"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(file.read().unwrap_err().to_string().contains("cannot read the secret in"));
+
+    let command = |words: &[&str]| SecretSource::Command(words.iter().map(|w| (*w).into()).collect());
+    assert_eq!(command(&["printf", "hunter2\n"]).read().unwrap(), "hunter2");
+    let error = command(&["sh", "-c", "exit 3 # TOPSECRET"]).read().unwrap_err().to_string();
+    assert!(error.contains("failed") && !error.contains("TOPSECRET"), "{error}");
+    let error = command(&["/no/such/program"]).read().unwrap_err().to_string();
+    assert!(error.contains("cannot be run"), "{error}");
+}
+
+#[test]
+fn a_vault_takes_its_secret_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "c2VjcmV0\n").unwrap();
+    let text = "[vault.primary]\nurl = \"az://account/backups\"\nauth = \"account-key\"\nsecret_file = \"key\"";
+    let config = Config::parse(text, &folder.path().join("lifeboat.toml")).unwrap();
+    let config = config.vault.primary.unwrap().vault_config().unwrap();
+    let lifeboat_vault::Credentials::AzureAccountKey(key) = &config.credentials else {
+        panic!("{config:?}")
+    };
+    assert_eq!(key.expose(), "c2VjcmV0");
+    assert!(!format!("{config:?}").contains("c2VjcmV0"));
+}

@@ -1,0 +1,176 @@
+//! `[vault.…]`: the address of a vault, and who to be there.
+
+use std::path::{Path, PathBuf};
+
+use lifeboat_vault::{Address, Credentials, Secret, VaultConfig};
+use serde::Deserialize;
+
+use super::{ConfigError, SecretSource, parsed, resolve};
+
+/// How to prove to the store who we are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VaultAuth {
+    /// What the environment offers (`AZURE_…`, `AWS_…`, `GOOGLE_…`, a login, the machine's
+    /// identity).
+    #[default]
+    Environment,
+    /// The key of an Azure storage account, which is the secret.
+    AccountKey,
+    /// A shared access signature of Azure, which is the secret.
+    Sas,
+    /// A connection string of Azure, which is the secret.
+    ConnectionString,
+    /// The managed identity of this machine; `client_id` chooses among several.
+    ManagedIdentity,
+    /// Whoever is logged in with `az login`.
+    AzureCli,
+    /// A key of S3: `access_key_id`, and its other half, which is the secret.
+    AccessKey,
+    /// The key file of a Google service account, which is the secret.
+    ServiceAccount,
+    /// Nobody.
+    Anonymous,
+}
+
+impl VaultAuth {
+    fn needs_secret(self) -> bool {
+        matches!(
+            self,
+            Self::AccountKey
+                | Self::Sas
+                | Self::ConnectionString
+                | Self::AccessKey
+                | Self::ServiceAccount
+        )
+    }
+}
+
+/// A section of a vault.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawVault")]
+pub struct VaultSection {
+    /// Where it is.
+    pub url: Address,
+    /// Who to be there.
+    pub auth: VaultAuth,
+    /// Where the secret is that `auth` speaks of: `secret_file` or `secret_command`.
+    pub secret: Option<SecretSource>,
+    /// The public half of a key of S3.
+    pub access_key_id: Option<String>,
+    /// The client id of a managed identity.
+    pub client_id: Option<String>,
+    /// The service's URL when it is not the public one.
+    pub endpoint: Option<String>,
+    /// The region of an S3 bucket.
+    pub region: Option<String>,
+    /// Whether an endpoint on another machine may be spoken to without TLS.
+    pub allow_http: bool,
+    /// PEM file of certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVault {
+    #[serde(default, deserialize_with = "parsed")]
+    url: Option<Address>,
+    #[serde(default)]
+    auth: VaultAuth,
+    secret_file: Option<PathBuf>,
+    secret_command: Option<Vec<String>>,
+    access_key_id: Option<String>,
+    client_id: Option<String>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    #[serde(default)]
+    allow_http: bool,
+    ca_file: Option<PathBuf>,
+}
+
+impl TryFrom<RawVault> for VaultSection {
+    type Error = String;
+
+    fn try_from(raw: RawVault) -> Result<Self, String> {
+        let secret = SecretSource::choose("secret", raw.secret_file, raw.secret_command)?;
+        let problem = |text: &str| Err(text.to_owned());
+        let Some(url) = raw.url else {
+            return problem("the vault has no url");
+        };
+        match (raw.auth.needs_secret(), &secret) {
+            (true, None) => {
+                return problem("this kind of auth needs secret_file or secret_command");
+            }
+            (false, Some(_)) => {
+                return problem("a secret is set, but auth does not say what it is");
+            }
+            _ => {}
+        }
+        if (raw.auth == VaultAuth::AccessKey) != raw.access_key_id.is_some() {
+            return problem("access_key_id goes with auth = \"access-key\", and needs it");
+        }
+        if raw.client_id.is_some() && raw.auth != VaultAuth::ManagedIdentity {
+            return problem("client_id goes with auth = \"managed-identity\"");
+        }
+        Ok(Self {
+            url,
+            auth: raw.auth,
+            secret,
+            access_key_id: raw.access_key_id,
+            client_id: raw.client_id,
+            endpoint: raw.endpoint,
+            region: raw.region,
+            allow_http: raw.allow_http,
+            ca_file: raw.ca_file,
+        })
+    }
+}
+
+impl VaultSection {
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        if let Address::Folder(path) = &mut self.url {
+            *path = folder.join(&*path);
+        }
+        if let Some(secret) = &mut self.secret {
+            secret.resolve(folder);
+        }
+        resolve(folder, &mut self.ca_file);
+    }
+
+    /// What opening the vault needs; reads its secret.
+    ///
+    /// # Errors
+    /// When the secret cannot be had.
+    pub fn vault_config(&self) -> Result<VaultConfig, ConfigError> {
+        let mut config = VaultConfig::new(self.url.clone()).with_credentials(self.credentials()?);
+        config.endpoint.clone_from(&self.endpoint);
+        config.region.clone_from(&self.region);
+        config.allow_http = self.allow_http;
+        config.ca_file.clone_from(&self.ca_file);
+        Ok(config)
+    }
+
+    fn credentials(&self) -> Result<Credentials, ConfigError> {
+        let secret = match &self.secret {
+            Some(source) => Secret::new(source.read()?),
+            None => Secret::new(""),
+        };
+        Ok(match self.auth {
+            VaultAuth::Environment => Credentials::Environment,
+            VaultAuth::AccountKey => Credentials::AzureAccountKey(secret),
+            VaultAuth::Sas => Credentials::AzureSas(secret),
+            VaultAuth::ConnectionString => Credentials::AzureConnectionString(secret),
+            VaultAuth::ManagedIdentity => {
+                Credentials::AzureManagedIdentity { client_id: self.client_id.clone() }
+            }
+            VaultAuth::AzureCli => Credentials::AzureCli,
+            VaultAuth::AccessKey => Credentials::Aws {
+                access_key_id: self.access_key_id.clone().unwrap_or_default(),
+                secret_access_key: secret,
+                session_token: None,
+            },
+            VaultAuth::ServiceAccount => Credentials::GcpServiceAccount(secret),
+            VaultAuth::Anonymous => Credentials::Anonymous,
+        })
+    }
+}

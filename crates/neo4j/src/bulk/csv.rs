@@ -1,0 +1,279 @@
+//! Properties as CSV columns, for those values that the importer reads back exactly.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Separates the items of a list; a list with a string that holds it goes the other way.
+pub(super) const ARRAY_DELIMITER: char = '\u{1f}';
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Column {
+    Boolean,
+    Long,
+    Double,
+    String,
+    Booleans,
+    Longs,
+    Doubles,
+    Strings,
+    Date,
+    LocalDateTime,
+    DateTime,
+}
+
+impl Column {
+    /// As the header of a CSV file names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::Booleans => "boolean[]",
+            Self::Longs => "long[]",
+            Self::Doubles => "double[]",
+            Self::Strings => "string[]",
+            Self::Date => "date",
+            Self::LocalDateTime => "localdatetime",
+            Self::DateTime => "datetime",
+        }
+    }
+
+    fn list(self) -> Option<Self> {
+        match self {
+            Self::Boolean => Some(Self::Booleans),
+            Self::Long => Some(Self::Longs),
+            Self::Double => Some(Self::Doubles),
+            Self::String => Some(Self::Strings),
+            _ => None,
+        }
+    }
+}
+
+/// The properties of one element as columns.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    /// Key and type of each column, and where its text ends.
+    pub(super) columns: Vec<(String, Column, usize)>,
+    /// The texts of all columns, quoted as CSV.
+    pub(super) text: Vec<u8>,
+    /// All values could be said.
+    pub(super) exact: bool,
+    /// A text has a line break.
+    pub(super) multiline: bool,
+}
+
+impl Cells {
+    pub(super) fn clear(&mut self) {
+        self.columns.clear();
+        self.text.clear();
+        self.exact = true;
+        self.multiline = false;
+    }
+
+    pub(super) fn quoted(&mut self, text: &str) {
+        self.text.push(b'"');
+        for (index, part) in text.split('"').enumerate() {
+            if index > 0 {
+                self.text.extend_from_slice(b"\"\"");
+            }
+            self.text.extend_from_slice(part.as_bytes());
+        }
+        self.text.push(b'"');
+        self.multiline |= text.contains(['\n', '\r']);
+    }
+}
+
+/// Whether a property key can stand in a header, where `:` and more have a meaning.
+fn plain(key: &str) -> bool {
+    !key.is_empty()
+        && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+        && !key.starts_with(|c: char| c.is_numeric())
+}
+
+/// Reads an object of typed JSON into [`Cells`].
+pub(super) struct CellsSeed<'c>(pub(super) &'c mut Cells);
+
+impl<'de> DeserializeSeed<'de> for CellsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of typed JSON values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            let cells = &mut *self.0;
+            if !cells.exact {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            match map.next_value_seed(CellSeed(cells))? {
+                Some(column) if plain(&key) => {
+                    let end = cells.text.len();
+                    cells.columns.push((key, column, end));
+                }
+                _ => cells.exact = false,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one typed JSON value into a cell; `None` when CSV cannot say it exactly.
+struct CellSeed<'c>(&'c mut Cells);
+
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
+    type Value = Option<Column>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellSeed<'_> {
+    type Value = Option<Column>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a typed JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        self.0.text.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(Some(Column::Boolean))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        self.0.text.extend_from_slice(value.to_string().as_bytes());
+        Ok(Some(Column::Long))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        self.0.text.extend_from_slice(value.to_string().as_bytes());
+        Ok(i64::try_from(value).is_ok().then_some(Column::Long))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        self.0.text.extend_from_slice(format!("{value:?}").as_bytes());
+        Ok(Some(Column::Double))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        self.0.quoted(value);
+        Ok(Some(Column::String))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut column: Option<Column> = None;
+        let mut exact = true;
+        let mut list = String::new();
+        while let Some(item) = items.next_element_seed(ItemSeed(&mut list))? {
+            exact &= item.is_some() && column.is_none_or(|column| Some(column) == item);
+            column = item;
+            list.push(ARRAY_DELIMITER);
+        }
+        list.pop();
+        // The importer takes an empty field for no value at all.
+        let Some(column) = column.filter(|_| exact && !list.is_empty()).and_then(Column::list)
+        else {
+            return Ok(None);
+        };
+        self.0.quoted(&list);
+        Ok(Some(column))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut kind = String::new();
+        let mut value = String::new();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "$type" => kind = map.next_value()?,
+                "_value" if kind != "Map" => value = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        // Years of more or fewer than four digits are written with a sign.
+        let plain_year = value.starts_with(|c: char| c.is_ascii_digit());
+        let column = match kind.as_str() {
+            "Integer" => Some(Column::Long),
+            "Date" if plain_year => Some(Column::Date),
+            "LocalDateTime" if plain_year => Some(Column::LocalDateTime),
+            "OffsetDateTime" if plain_year => Some(Column::DateTime),
+            _ => None,
+        };
+        self.0.text.extend_from_slice(value.as_bytes());
+        Ok(column)
+    }
+}
+
+/// Reads an item of a list.
+struct ItemSeed<'l>(&'l mut String);
+
+impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
+    type Value = Option<Column>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ItemSeed<'_> {
+    type Value = Option<Column>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item of a list")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        self.0.push_str(if value { "true" } else { "false" });
+        Ok(Some(Column::Boolean))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        self.0.push_str(&value.to_string());
+        Ok(Some(Column::Long))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        self.0.push_str(&value.to_string());
+        Ok(i64::try_from(value).is_ok().then_some(Column::Long))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        self.0.push_str(&format!("{value:?}"));
+        Ok(Some(Column::Double))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        self.0.push_str(value);
+        // Spaces around an item, an empty one, or one with the separator would not come back.
+        let exact = !value.is_empty() && value.trim() == value && !value.contains(ARRAY_DELIMITER);
+        Ok(exact.then_some(Column::String))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
