@@ -18,8 +18,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 const STORE: &str = "Folder";
@@ -121,7 +121,7 @@ impl FolderStore {
             Ok(describe(&meta, location.clone()).e_tag)
         })();
         match published {
-            Ok(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Default::default() }),
+            Ok(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Extensions::default() }),
             Err(error) => {
                 let _ = fs::remove_file(&staged);
                 Err(of_io(error, location))
@@ -243,7 +243,7 @@ impl ObjectStore for FolderStore {
     async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {
         let root = self.root.clone();
         let objects = blocking(move || Self::list_now(&root)).await?;
-        Ok(ListResult { common_prefixes: Vec::new(), objects, extensions: Default::default() })
+        Ok(ListResult { common_prefixes: Vec::new(), objects, extensions: Extensions::default() })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

@@ -125,8 +125,7 @@ fn client_options(config: &VaultConfig, translator: &Translator) -> Result<Clien
         .with_user_agent(agent)
         .with_connect_timeout(Duration::from_secs(5))
         // Of one request, with its body: a part of an upload on a slow line takes its time.
-        .with_timeout(Duration::from_secs(300))
-        .with_read_timeout(Duration::from_secs(120));
+        .with_timeout(Duration::from_mins(5));
     if let Some(path) = &config.ca_file {
         let hint = "give a file of certificates in PEM form";
         let pem = std::fs::read(path)

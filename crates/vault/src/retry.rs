@@ -31,7 +31,7 @@ impl Default for Retry {
             attempts: 4,
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(5),
-            part_patience: Duration::from_secs(300),
+            part_patience: Duration::from_mins(5),
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path as FsPath;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -113,8 +114,11 @@ impl Vault {
     /// # Errors
     /// [`Error::VaultMissing`], [`Error::Denied`], [`Error::Unreachable`].
     pub async fn check(&self) -> Result<(), Error> {
-        self.inner.store.list(None).try_next().await.map_err(|e| self.explain("list", "", &e))?;
-        Ok(())
+        let first = async || {
+            let first = self.store().list(None).try_next().await;
+            first.map_err(|e| self.explain("list", "", &e))
+        };
+        self.listing().run(first).await.map(|_| ())
     }
 
     /// Makes the folder of a vault when it is missing. Containers and buckets are left to those
@@ -218,7 +222,7 @@ impl Vault {
         let path = object_path(object);
         self.retry()
             .run(async || {
-                let result = self.store().head(&path).await;
+                let result = in_time(self.store().head(&path)).await;
                 self.unless_absent("look at", object, result)
             })
             .await
@@ -256,7 +260,7 @@ impl Vault {
         let path = object_path(object);
         self.retry()
             .run(async || {
-                let result = self.store().delete(&path).await;
+                let result = in_time(self.store().delete(&path)).await;
                 Ok(self.unless_absent("delete", object, result)?.is_some())
             })
             .await
@@ -283,7 +287,8 @@ impl Vault {
             .retry()
             .run(async || {
                 let payload = bytes.clone().into();
-                let result = self.store().put_opts(&path, payload, PutMode::Create.into()).await;
+                let put = self.store().put_opts(&path, payload, PutMode::Create.into());
+                let result = in_time(put).await;
                 result.map(|_| ()).map_err(|e| match self.explain("create", object, &e) {
                     // A folder's new file has no missing parent but the vault.
                     Error::Failed { .. } if is_not_found(&e) => self.inner.translator.missing(),
@@ -305,9 +310,18 @@ impl Vault {
         }
     }
 
+    /// How stubborn to be about a listing. The client repeats it by itself, and who only looks
+    /// wants to be told soon that the name of a host is wrong.
+    fn listing(&self) -> Retry {
+        match self.place() {
+            Place::Folder(_) | Place::Memory => *self.retry(),
+            _ => Retry { attempts: 1, ..*self.retry() },
+        }
+    }
+
     /// All objects of the vault, in no order.
     pub(crate) async fn objects(&self) -> Result<Vec<ObjectMeta>, Error> {
-        self.retry()
+        self.listing()
             .run(async || {
                 let listed = self.store().list_with_delimiter(None).await;
                 listed.map(|result| result.objects).map_err(|e| {
@@ -323,6 +337,19 @@ impl Vault {
 
 fn is_not_found(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. })
+}
+
+/// How long a small request may take. The client's own limit is made for parts of an upload.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+async fn in_time<T>(
+    request: impl Future<Output = object_store::Result<T>>,
+) -> object_store::Result<T> {
+    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| {
+        let text = format!("no answer within {} seconds", PATIENCE.as_secs());
+        let source = Box::new(std::io::Error::new(std::io::ErrorKind::TimedOut, text));
+        Err(object_store::Error::Generic { store: "vault", source })
+    })
 }
 
 /// Our objects have plain names, which need no escaping and are taken as they are.

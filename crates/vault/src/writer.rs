@@ -21,7 +21,7 @@ use crate::vault::{Created, object_path};
 use crate::{Error, Vault};
 
 /// How often a claim is renewed. A grace time should be many times as long.
-pub const CLAIM_RENEWAL: Duration = Duration::from_secs(60);
+pub const CLAIM_RENEWAL: Duration = Duration::from_mins(1);
 
 /// The size of the first parts of an upload.
 const PART: usize = 8 << 20;

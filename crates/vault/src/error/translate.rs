@@ -47,17 +47,21 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+/// The first answer to a question put to every error of type `T` in a chain.
+fn ask<T: StdError + 'static, R>(
+    error: &(dyn StdError + 'static),
+    question: &dyn Fn(&T) -> Option<R>,
+) -> Option<R> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
+        if let Some(answer) = error.downcast_ref::<T>().and_then(question) {
+            return Some(answer);
         }
         // An `io::Error` may wrap another error that it does not show as its source.
         if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = find(inner)
+            && let Some(answer) = ask(inner, question)
         {
-            return Some(found);
+            return Some(answer);
         }
         next = error.source();
     }
@@ -152,9 +156,7 @@ impl Translator {
         let status = status(&text);
         let code = code(&text).unwrap_or_default();
 
-        if let Some(io) = find::<io::Error>(error)
-            && let Some(found) = self.of_io(action, &object, io)
-        {
+        if let Some(found) = ask(error, &|io| self.of_io(action, &object, io)) {
             return found;
         }
         if ["ContainerNotFound", "NoSuchBucket"].contains(&code)
@@ -173,6 +175,10 @@ impl Translator {
             let hint = "it is protected against change; wait until its time is over".to_owned();
             return Error::Denied { vault, action, object, reason, hint };
         }
+        if code == "ContainerBeingDeleted" {
+            let hint = "wait some minutes, then create it again".to_owned();
+            return Error::Unreachable { vault, action, object, reason, hint };
+        }
         if matches!(error, Store::AlreadyExists { .. } | Store::Precondition { .. }) {
             return Error::AlreadyExists { vault, object };
         }
@@ -186,7 +192,7 @@ impl Translator {
             return Error::Denied { vault, action, object, reason, hint };
         }
         let busy = matches!(status, Some(408 | 429 | 500..=599));
-        let transport = find::<HttpError>(error).is_some_and(|error| {
+        let transport = ask(error, &|error: &HttpError| {
             matches!(
                 error.kind(),
                 HttpErrorKind::Connect
@@ -196,7 +202,9 @@ impl Translator {
                     | HttpErrorKind::Decode
                     | HttpErrorKind::Unknown
             )
-        });
+            .then_some(())
+        })
+        .is_some();
         if busy || (status.is_none() && transport) {
             let hint = self.hint_for_silence(busy);
             return Error::Unreachable { vault, action, object, reason, hint };

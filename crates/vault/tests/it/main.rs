@@ -1,0 +1,6 @@
+//! The vault against real stores: memory, folders, Azurite, and stores that fail.
+#![allow(clippy::unwrap_used, reason = "a test that fails should panic, also in its helpers")]
+
+mod contract;
+mod faults;
+mod support;
