@@ -1,0 +1,409 @@
+//! What may be written on the command line. The comments here are the help texts, and the
+//! reference in `docs/reference/cli.md`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use lifeboat::bolt::Uri;
+use lifeboat::format::{BackupName, Compression};
+use lifeboat::select::Selector;
+use lifeboat::vault::Address;
+
+/// The exit codes, as `--help` shows them.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  failed
+    2  called wrongly, or the settings cannot be used
+    3  done, but not all of it
+   10  the vault does not exist
+   11  somebody else holds the lock
+   12  the key does not open the backup
+   13  refused, to protect data that is there
+   14  an objective (RTO, RPO) is missed
+  130  interrupted (Ctrl-C)
+  143  terminated (SIGTERM)";
+
+const ROOT_EXAMPLES: &str = "\
+Examples:
+  export LIFEBOAT_VAULT=/var/backups/neo4j LIFEBOAT_URI=bolt://localhost:7687
+  export LIFEBOAT_USERNAME=neo4j LIFEBOAT_PASSWORD=…
+  lifeboat doctor
+  lifeboat backup
+  lifeboat list
+  lifeboat restore latest
+
+Settings are taken from the command line, else from the environment, else from lifeboat.toml.
+";
+
+/// Backs up a Neo4j database into a vault, and restores it with proof.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lifeboat",
+    version,
+    long_about = None,
+    max_term_width = 100,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = EXIT_CODES,
+    after_long_help = format!("{ROOT_EXAMPLES}\n{EXIT_CODES}")
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// For every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// File of settings; else lifeboat.toml in the current folder, if there is one
+    #[arg(short, long, global = true, value_name = "FILE", env = "LIFEBOAT_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON: one document for a question, one line for each message of long work
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Say nothing but errors and warnings
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+    /// Show no progress
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a backup
+    Backup(BackupArgs),
+    /// List the backups in the vault, newest first
+    List(ListArgs),
+    /// Show all there is to know about a backup
+    Show(ShowArgs),
+    /// Check that a backup is what it was when it was made
+    Verify(VerifyArgs),
+    /// Restore a backup into a database, and prove it
+    Restore(RestoreArgs),
+    /// Remove backups past their retention, and what interrupted runs left behind
+    Prune(PruneArgs),
+    /// Check that everything is there that a backup and a restore will need
+    Doctor(DoctorArgs),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a script that completes commands in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual as man pages
+    Man(ManArgs),
+}
+
+/// Where the vault is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VaultArgs {
+    /// The vault: a folder, az://account/container, s3://bucket/prefix or gs://bucket/prefix
+    ///
+    /// Credentials come from the settings file, or from the environment: for Azure
+    /// AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_CONNECTION_STRING, a
+    /// login of the Azure CLI or the machine's identity; AWS_… for S3; GOOGLE_… for Google Cloud.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "LIFEBOAT_VAULT",
+        hide_env_values = true,
+        help_heading = "Vault"
+    )]
+    pub(crate) vault: Option<Address>,
+}
+
+/// Which database, and who to be there.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct DatabaseArgs {
+    /// The server: bolt://HOST:PORT or neo4j://HOST:PORT, with +s for TLS (bolt+s://…), with +ssc
+    /// for TLS with any certificate
+    #[arg(long, value_name = "URI", env = "LIFEBOAT_URI", hide_env_values = true)]
+    pub(crate) uri: Option<Uri>,
+    /// Who to be there; `neo4j` when there is a password and no name
+    #[arg(long, value_name = "NAME", env = "LIFEBOAT_USERNAME", hide_env_values = true)]
+    pub(crate) username: Option<String>,
+    /// File that holds the password; `-` reads it from standard input
+    ///
+    /// Else the password is taken from LIFEBOAT_PASSWORD, from the file that
+    /// LIFEBOAT_PASSWORD_FILE names, or as the settings file says. It is never an argument, since
+    /// everybody on a machine can see those.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Name of the database; else the user's home database
+    #[arg(long, value_name = "NAME", env = "LIFEBOAT_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// PEM file of certificate authorities to trust besides the system's
+    #[arg(long, value_name = "FILE", env = "LIFEBOAT_CA_FILE", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat backup --vault /var/backups/neo4j --uri bolt://localhost:7687 --username neo4j
+  lifeboat backup --compression gzip --name before-upgrade
+  lifeboat backup --json | tail -n 1 | jq -r .name")]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Name of the backup; else neo4j-backup-YYYYMMDD-HHMMSS, the time now in UTC
+    #[arg(long, value_name = "NAME", value_parser = backup_name)]
+    pub(crate) name: Option<BackupName>,
+    /// How to compress: `zstd` or `gzip`, with a level if you like, as in `zstd:9`
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "zstd",
+        env = "LIFEBOAT_COMPRESSION",
+        hide_env_values = true
+    )]
+    pub(crate) compression: Compression,
+    /// A note to keep with the backup, for people; may be given several times
+    #[arg(long, value_name = "KEY=TEXT", value_parser = note)]
+    pub(crate) note: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat list --vault az://account/neo4j-backups
+  lifeboat list --json | jq -r '.backups[].name'")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat show latest
+  lifeboat show neo4j-backup-20261124-020000 --json")]
+pub(crate) struct ShowArgs {
+    /// Which backup: `latest`, a name, or the name of its file
+    #[arg(value_name = "BACKUP", value_parser = selector)]
+    pub(crate) backup: Selector,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat verify
+  lifeboat verify neo4j-backup-20261124-020000
+  lifeboat verify --all --quick")]
+pub(crate) struct VerifyArgs {
+    /// Which backup: `latest`, a name, or the name of its file
+    #[arg(value_name = "BACKUP", value_parser = selector, default_value = "latest", conflicts_with = "all")]
+    pub(crate) backup: Selector,
+    /// Verify every backup in the vault
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only check the manifest, and that the archive is there with its size
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Restore a backup into a database, and prove it\n\n\
+    Every byte of the backup is verified before the database is touched. Afterwards the database \
+    is read back, and its counts and fingerprint are compared with those of the backup.\n\n\
+    A database that is not empty is left alone, unless --replace is given: then it is backed up \
+    first, and put back if anything fails.",
+    after_help = "\
+Examples:
+  lifeboat restore latest --dry-run
+  lifeboat restore neo4j-backup-20261124-020000
+  lifeboat restore neo4j-backup-20261124-020000.tar.gz --replace --yes"
+)]
+pub(crate) struct RestoreArgs {
+    /// Which backup: `latest`, a name, or the name of its file
+    #[arg(value_name = "BACKUP", value_parser = selector)]
+    pub(crate) backup: Selector,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Replace what the database holds; a safety backup of it is taken first
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Only show what would be done
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask before data is replaced
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How to compress the safety backup: `zstd` or `gzip`, as in `zstd:9`
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "zstd",
+        env = "LIFEBOAT_COMPRESSION",
+        hide_env_values = true
+    )]
+    pub(crate) compression: Compression,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Remove backups past their retention, and what interrupted runs left behind\n\n\
+    Without a retention, no backup is removed. The newest good backup always stays, however old.",
+    after_help = "\
+Examples:
+  lifeboat prune --dry-run
+  lifeboat prune --retention-days 30"
+)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Remove backups older than this many days
+    #[arg(long, value_name = "DAYS", env = "LIFEBOAT_RETENTION_DAYS", hide_env_values = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(lifeboat::config::MAX_RETENTION_DAYS)))]
+    pub(crate) retention_days: Option<u32>,
+    /// How long what an interrupted run left must have been unchanged, as in 90m, 24h or 7d; a
+    /// shorter time than a backup takes would break one that is running
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub(crate) grace: std::time::Duration,
+    /// Only show what would be removed
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Check that everything is there that a backup and a restore will need\n\n\
+    Checks the database, the vault, or both, as far as they are set. Each check does the thing \
+    itself, and leaves no trace: a node is created and rolled back, an object is written, read and \
+    deleted.",
+    after_help = "\
+Examples:
+  lifeboat doctor
+  lifeboat doctor --vault az://account/neo4j-backups --json"
+)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the settings file, and show which settings hold and where they come from
+    #[command(after_help = "\
+Examples:
+  lifeboat config check
+  lifeboat config check -c /etc/lifeboat/lifeboat.toml")]
+    Check(ConfigCheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheckArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat completions bash > /etc/bash_completion.d/lifeboat
+  lifeboat completions zsh > ~/.zfunc/_lifeboat")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lifeboat man | man -l -
+  lifeboat man --dir /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this folder instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// A backup's name, also as the name of one of its files, which is what people have at hand.
+fn backup_name(text: &str) -> Result<BackupName, String> {
+    match BackupName::from_file_name(text) {
+        Some((name, _)) => Ok(name),
+        None => text.parse().map_err(|error: lifeboat::format::NameError| error.to_string()),
+    }
+}
+
+fn selector(text: &str) -> Result<Selector, String> {
+    if text == "latest" { Ok(Selector::Latest) } else { backup_name(text).map(Selector::Name) }
+}
+
+fn note(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=TEXT".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "write it as a number with s, m, h or d, as in 24h".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits.parse().map_err(|_| wrong())?;
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    Ok(std::time::Duration::from_secs(u64::from(number) * unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_backup_may_be_named_by_its_file() {
+        let named = |text: &str| Selector::Name(text.parse().unwrap());
+        assert_eq!(selector("latest"), Ok(Selector::Latest));
+        for text in [
+            "neo4j-backup-20230101-120000",
+            "neo4j-backup-20230101-120000.tar.gz",
+            "neo4j-backup-20230101-120000.tar.zst",
+            "neo4j-backup-20230101-120000.manifest.json",
+        ] {
+            assert_eq!(selector(text), Ok(named("neo4j-backup-20230101-120000")));
+        }
+        assert!(selector("../x").is_err());
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(duration("90m"), Ok(std::time::Duration::from_secs(5400)));
+        assert_eq!(duration("7d"), Ok(std::time::Duration::from_secs(7 * 86_400)));
+        for text in ["", "1", "h", "1w", "-1h", "1.5h", "99999999999d", "1 h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

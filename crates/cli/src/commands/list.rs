@@ -1,0 +1,30 @@
+//! `lifeboat list`.
+
+use jiff::Timestamp;
+use lifeboat::ExitCode;
+
+use super::Session;
+use crate::args::ListArgs;
+use crate::failure::Result;
+use crate::signals::Work;
+use crate::view::list::{List, Row};
+
+pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> {
+    let vault = session.settings.vault(&args.vault)?;
+    let running = session.begin(Work::Looking)?;
+    let backups = running.or_stop(vault.list()).await?;
+    let now = Timestamp::now();
+    let list = List {
+        vault: vault.to_string(),
+        backups: backups.iter().map(|listed| Row::new(listed, now)).collect(),
+    };
+    if session.output.json {
+        session.output.document(&list)?;
+    } else {
+        session.output.print(&list.text(session.output.colour))?;
+        if list.backups.is_empty() {
+            session.output.note(&format!("there are no backups in {vault}"));
+        }
+    }
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,71 @@
+//! `lifeboat restore`: shows what it will do, asks when data would go, does it.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use jiff::Timestamp;
+use lifeboat::ExitCode;
+use lifeboat::restore::{RestoreOptions, RestorePlan, plan, restore};
+use lifeboat::select::Selector;
+
+use super::{Running, Session};
+use crate::args::RestoreArgs;
+use crate::failure::{Failure, Result};
+use crate::signals::Work;
+use crate::view;
+
+pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode> {
+    let mut options = RestoreOptions {
+        vault: session.settings.vault(&args.vault)?,
+        backup: args.backup,
+        target: session.settings.target(&args.database)?,
+        replace: args.replace,
+        compression: args.compression,
+    };
+    let server = options.target.config.uri.to_string();
+    let running = session.begin(Work::Restore)?;
+    let planned = running.or_stop(plan(&options)).await?;
+    session.output.message(&view::restore::Plan::new(&planned, &server, args.dry_run))?;
+    session.output.report(&view::restore::plan_text(&planned, &server, Timestamp::now()))?;
+    if args.dry_run {
+        session.output.note("nothing was done: this was a dry run");
+        return Ok(ExitCode::Ok);
+    }
+    if planned.replaces && !args.yes {
+        confirm(&running, &planned).await?;
+    }
+    // What was shown is what is done, whatever has become the latest meanwhile.
+    options.backup = Selector::Name(planned.manifest.name.clone());
+    let display = running.show();
+    let result = restore(&options, &running.progress, &running.cancel).await;
+    drop(display);
+    let report = result.map_err(|error| running.explain(error))?;
+    session.output.message(&view::restore::Summary::new(&report))?;
+    session.output.report(&view::restore::text(&report, &server))?;
+    Ok(ExitCode::Ok)
+}
+
+/// Asks for the database's name, which nobody types by accident.
+async fn confirm(running: &Running, plan: &RestorePlan) -> Result<()> {
+    let name = plan.target.name.clone();
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::refused(
+            format_args!("the database {name} would be replaced, and there is nobody to ask"),
+            "give --yes to replace it without being asked",
+        ));
+    }
+    let question = format!("Type the name of the database ({name}) to replace it: ");
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        write!(io::stderr(), "{question}")?;
+        io::stderr().flush()?;
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let answer = async { answer.await.map_err(io::Error::other)? };
+    if running.or_stop(answer).await?.trim() == name {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format_args!("the database {name} was not replaced: that is not its name"),
+        "nothing was changed; run the command again",
+    ))
+}

@@ -1,0 +1,71 @@
+//! `lifeboat verify`.
+
+use std::sync::Arc;
+
+use lifeboat::format::Manifest;
+use lifeboat::select::select;
+use lifeboat::verify::{Level, verify};
+use lifeboat::{Error, ExitCode, Phase};
+
+use super::{Running, Session};
+use crate::args::VerifyArgs;
+use crate::failure::{Failure, Result};
+use crate::signals::Work;
+use crate::view::verify::{Summary, Verified};
+
+pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode> {
+    let vault = session.settings.vault(&args.vault)?;
+    let level = if args.quick { Level::Quick } else { Level::Full };
+    let running = session.begin(Work::Looking)?;
+    if !args.all {
+        let manifest = running.or_stop(select(&vault, &args.backup)).await?;
+        let verified = one(&running, &vault, &manifest, level).await?;
+        session.output.message(&Summary::of(std::slice::from_ref(&verified), &vault))?;
+        session.output.report(&verified.text(false))?;
+        return Ok(ExitCode::Ok);
+    }
+    let mut all = Vec::new();
+    for listed in running.or_stop(vault.list()).await? {
+        let verified = match &listed.manifest {
+            Err(damage) => Verified::damaged(&listed.name, damage.to_string()),
+            Ok(manifest) => match one(&running, &vault, manifest, level).await {
+                Ok(verified) => verified,
+                Err(failure) if failure.code != ExitCode::Failed => return Err(failure),
+                Err(failure) => Verified::damaged(&listed.name, failure.message),
+            },
+        };
+        session.output.message(&verified)?;
+        session.output.report(&verified.text(session.output.colour))?;
+        all.push(verified);
+    }
+    let summary = Summary::of(&all, &vault);
+    session.output.message(&summary)?;
+    session.output.report(&summary.text())?;
+    match summary.damaged {
+        0 => Ok(ExitCode::Ok),
+        damaged => Err(Failure {
+            code: ExitCode::Failed,
+            message: format!("{damaged} of {} backups did not pass", summary.backups),
+            hint: Some("restore from another, and take a new backup now".to_owned()),
+        }),
+    }
+}
+
+async fn one(
+    running: &Running,
+    vault: &lifeboat::vault::Vault,
+    manifest: &Manifest,
+    level: Level,
+) -> Result<Verified> {
+    let progress = Arc::clone(&running.progress);
+    let size = manifest.archive.size;
+    progress.bytes(0, size);
+    progress.enter(Phase::Verifying);
+    let display = running.show();
+    let done = move |done| progress.bytes(done, size);
+    let result = verify(vault, manifest.clone(), level, &done, &running.cancel).await;
+    drop(display);
+    result
+        .map(|report| Verified::good(&report, level))
+        .map_err(|error: Error| running.explain(error))
+}

@@ -1,0 +1,180 @@
+//! The list of backups.
+
+use jiff::Timestamp;
+use lifeboat::vault::Listed;
+use serde::Serialize;
+
+use super::safety_of;
+use crate::output::{RED, paint};
+use crate::units;
+
+/// The list.
+#[derive(Debug, Serialize)]
+pub(crate) struct List {
+    /// The vault's address.
+    pub(crate) vault: String,
+    /// Newest first.
+    pub(crate) backups: Vec<Row>,
+}
+
+/// A backup in the list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    name: String,
+    created: Timestamp,
+    age_seconds: i64,
+    size: u64,
+    method: Option<String>,
+    nodes: Option<u64>,
+    relationships: Option<u64>,
+    exact: Option<bool>,
+    first_tx: Option<u64>,
+    last_tx: Option<u64>,
+    /// The backup was taken before that one was restored.
+    safety_backup_before: Option<String>,
+    /// `intact` or `damaged`; as far as can be seen without reading the archive.
+    state: &'static str,
+    damage: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn new(listed: &Listed, now: Timestamp) -> Self {
+        let manifest = listed.manifest.as_ref().ok();
+        let database = manifest.and_then(|manifest| manifest.database.as_ref());
+        let counts = database.and_then(|database| database.counts.as_ref());
+        let snapshot = database.and_then(|database| database.snapshot);
+        let created = listed.created();
+        Self {
+            name: listed.name.to_string(),
+            created,
+            age_seconds: now.duration_since(created).as_secs(),
+            size: listed.size,
+            method: database.map(|database| database.method.to_string()),
+            nodes: counts.map(|counts| counts.nodes),
+            relationships: counts.map(|counts| counts.relationships),
+            exact: snapshot.map(|snapshot| snapshot.exact),
+            first_tx: snapshot.map(|snapshot| snapshot.first_tx),
+            last_tx: snapshot.map(|snapshot| snapshot.last_tx),
+            safety_backup_before: manifest.and_then(|m| safety_of(m)).map(str::to_owned),
+            state: if listed.is_intact() { "intact" } else { "damaged" },
+            damage: listed.manifest.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::count);
+        let state = match (&self.damage, &self.safety_backup_before) {
+            (Some(damage), _) => format!("damaged: {damage}"),
+            (None, Some(restored)) => format!("ok, safety backup before {restored} was restored"),
+            (None, None) => "ok".to_owned(),
+        };
+        [
+            self.name.clone(),
+            units::age(jiff::SignedDuration::from_secs(self.age_seconds)),
+            units::size(self.size),
+            number(self.nodes),
+            number(self.relationships),
+            self.method.clone().unwrap_or_else(|| "-".to_owned()),
+            match self.exact {
+                Some(true) => "exact",
+                Some(false) => "fuzzy",
+                None => "-",
+            }
+            .to_owned(),
+            state,
+        ]
+    }
+}
+
+const HEAD: [&str; 8] =
+    ["NAME", "AGE", "SIZE", "NODES", "RELATIONSHIPS", "METHOD", "SNAPSHOT", "STATE"];
+
+/// Columns of numbers, which stand to the right.
+const RIGHT: [bool; 8] = [false, true, true, true, true, false, false, false];
+
+impl List {
+    /// A table; nothing when there are no backups.
+    pub(crate) fn text(&self, colour: bool) -> String {
+        if self.backups.is_empty() {
+            return String::new();
+        }
+        let mut rows = vec![HEAD.map(str::to_owned)];
+        rows.extend(self.backups.iter().map(Row::cells));
+        let width: Vec<usize> = (0..HEAD.len())
+            .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut text = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            let line: Vec<String> = row
+                .iter()
+                .enumerate()
+                .map(|(column, cell)| {
+                    let width = width[column];
+                    if RIGHT[column] {
+                        format!("{cell:>width$}")
+                    } else {
+                        format!("{cell:<width$}")
+                    }
+                })
+                .collect();
+            let line = line.join("  ");
+            let damaged = index > 0 && self.backups[index - 1].damage.is_some();
+            text.push_str(&paint(colour && damaged, RED, line.trim_end()));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> List {
+        let good = |name: &str, age_seconds, exact| Row {
+            name: name.to_owned(),
+            created: "2026-11-24T02:00:00Z".parse().unwrap(),
+            age_seconds,
+            size: 45_823_921,
+            method: Some("logical".to_owned()),
+            nodes: Some(276_539),
+            relationships: Some(197_175),
+            exact: Some(exact),
+            first_tx: Some(12),
+            last_tx: Some(14),
+            safety_backup_before: None,
+            state: "intact",
+            damage: None,
+        };
+        let safety = Row {
+            safety_backup_before: Some("neo4j-backup-20261124-020000".to_owned()),
+            ..good("neo4j-backup-20261124-090000", 120, true)
+        };
+        let damaged = Row {
+            size: 0,
+            method: None,
+            nodes: None,
+            relationships: None,
+            exact: None,
+            first_tx: None,
+            last_tx: None,
+            state: "damaged",
+            damage: Some("its archive before-upgrade.tar.gz is missing".to_owned()),
+            ..good("before-upgrade", 9_000_000, true)
+        };
+        let backups = vec![safety, good("neo4j-backup-20261124-020000", 26_000, false), damaged];
+        List { vault: "/var/backups/neo4j".to_owned(), backups }
+    }
+
+    #[test]
+    fn is_a_table() {
+        insta::assert_snapshot!(list().text(false));
+        assert_eq!(list().text(true).matches("\x1b[1;31m").count(), 1);
+        assert_eq!(List { vault: String::new(), backups: Vec::new() }.text(true), "");
+    }
+
+    #[test]
+    fn is_a_document() {
+        insta::assert_json_snapshot!(list());
+    }
+}

@@ -1,0 +1,131 @@
+//! Backups that were verified.
+
+use std::time::Duration;
+
+use lifeboat::format::BackupName;
+use lifeboat::vault::Vault;
+use lifeboat::verify::{Level, VerifyReport};
+use serde::Serialize;
+
+use super::seconds;
+use crate::output::{GREEN, RED, paint};
+use crate::units;
+
+/// One backup.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verified {
+    message_type: &'static str,
+    name: String,
+    good: bool,
+    /// `full` or `quick`.
+    level: Option<&'static str>,
+    bytes: u64,
+    seconds: f64,
+    damage: Option<String>,
+    #[serde(skip)]
+    took: Duration,
+}
+
+impl Verified {
+    pub(crate) fn good(report: &VerifyReport, level: Level) -> Self {
+        Self {
+            message_type: "verified",
+            name: report.manifest.name.to_string(),
+            good: true,
+            level: Some(if level == Level::Quick { "quick" } else { "full" }),
+            bytes: report.bytes,
+            seconds: seconds(report.took),
+            damage: None,
+            took: report.took,
+        }
+    }
+
+    pub(crate) fn damaged(name: &BackupName, damage: String) -> Self {
+        Self {
+            message_type: "verified",
+            name: name.to_string(),
+            good: false,
+            level: None,
+            bytes: 0,
+            seconds: 0.0,
+            damage: Some(damage),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// What a person reads.
+    pub(crate) fn text(&self, colour: bool) -> String {
+        let Self { name, .. } = self;
+        if let Some(damage) = &self.damage {
+            return format!("{name}: {} {damage}\n", paint(colour, RED, "DAMAGED"));
+        }
+        let good = paint(colour, GREEN, "good");
+        if self.level == Some("quick") {
+            return format!("{name}: {good}, as far as can be seen without reading the archive\n");
+        }
+        let rate = units::size(units::rate(self.bytes, self.took));
+        format!(
+            "{name}: {good}, every byte of {} was checked in {} ({rate}/s)\n",
+            units::size(self.bytes),
+            units::took(self.took)
+        )
+    }
+}
+
+/// All of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    message_type: &'static str,
+    vault: String,
+    pub(crate) backups: usize,
+    pub(crate) good: usize,
+    pub(crate) damaged: usize,
+    bytes: u64,
+}
+
+impl Summary {
+    pub(crate) fn of(verified: &[Verified], vault: &Vault) -> Self {
+        let good = verified.iter().filter(|one| one.good).count();
+        Self {
+            message_type: "summary",
+            vault: vault.to_string(),
+            backups: verified.len(),
+            good,
+            damaged: verified.len() - good,
+            bytes: verified.iter().map(|one| one.bytes).sum(),
+        }
+    }
+
+    /// What a person reads.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "{}: {} good, {} damaged\n",
+            units::many(self.backups as u64, "backup"),
+            self.good,
+            self.damaged
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn tells_good_from_damaged() {
+        let report = VerifyReport {
+            manifest: sample::manifest(),
+            bytes: 45_823_921,
+            took: Duration::from_millis(400),
+        };
+        let damaged =
+            Verified::damaged(&report.manifest.name, "its archive x is missing".to_owned());
+        let text = [
+            Verified::good(&report, Level::Full).text(false),
+            Verified::good(&report, Level::Quick).text(false),
+            damaged.text(false),
+        ];
+        insta::assert_snapshot!(text.concat());
+    }
+}

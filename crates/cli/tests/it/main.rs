@@ -1,0 +1,12 @@
+//! The program as people run it: the built binary and the documented scripts, against a real Neo4j
+//! and a real Azurite.
+//!
+//! The servers are shared by all tests; whoever uses the database holds its lock.
+
+mod faults;
+mod interrupts;
+mod proxy;
+mod scripts;
+mod support;
+mod terminal;
+mod tour;
