@@ -26,7 +26,8 @@ pub fn workspace() -> PathBuf {
 pub fn cache() -> anyhow::Result<PathBuf> {
     let folder = workspace().join("target/lifeboat");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    Ok(folder)
+    // One name for it, however it was reached: archives of classes know their jars by path.
+    fs::canonicalize(&folder).with_context(|| format!("cannot find {}", folder.display()))
 }
 
 /// A new folder for a server or a test, removed when dropped.

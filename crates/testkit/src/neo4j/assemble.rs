@@ -19,7 +19,7 @@ use super::{Line, PASSWORD, http, jdk};
 use crate::{folders, lock::lock, tool};
 
 /// Goes up when an assembled folder must be made anew.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// What a Community server and its administration tool consist of; the rest are dependencies.
 const ARTIFACTS: [&str; 5] = [
@@ -101,10 +101,10 @@ async fn find(line: Line, folder: &Path) -> anyhow::Result<Installation> {
     }
 }
 
-/// What the recorded classes depend on besides the jars.
+/// What the recorded classes depend on: the jars by their path, and the Java.
 fn identity(installation: &Installation) -> String {
     let java = installation.java();
-    format!("{} {}", java.version(), java.home().display())
+    format!("{} {} {}", installation.folder().display(), java.version(), java.home().display())
 }
 
 async fn copy_jars(line: Line, folder: &Path) -> anyhow::Result<()> {
