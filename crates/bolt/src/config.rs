@@ -84,7 +84,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(15),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
         }
     }
 }
@@ -112,8 +112,12 @@ pub struct RunOptions {
     /// After which the server ends the transaction; its configured limit when not given. Counted
     /// in whole milliseconds.
     pub tx_timeout: Option<Duration>,
-    /// Records to ask for at a time; `-1` asks for all at once, and TCP holds the server back when
-    /// the reader is slow. That is the fastest way, and the default.
+    /// Records to ask for at a time; `-1`, the default, for as many as keep the server busy
+    /// without running more than a few MiB ahead of the reader, found out from the records' sizes.
+    ///
+    /// All are never asked for at once: the server does not wait for a slow reader then but piles
+    /// up what it has to send, outside of its heap, and hangs up when that memory is used up
+    /// (seen with 5.26.18 and 2026.09.0).
     pub fetch_size: i64,
 }
 

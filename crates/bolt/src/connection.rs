@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::fetch::Fetch;
 use crate::handshake::shake;
 use crate::messages::{self, Answer, Params, take, take_text};
 use crate::stream::{RecordStream, Summary};
@@ -40,6 +41,9 @@ pub struct Connection {
     failed: bool,
     /// A reset is among what is outstanding.
     resetting: bool,
+    /// What is outstanding must not be interrupted by a reset: current servers hang up when that
+    /// overtakes a `BEGIN`.
+    uninterruptible: bool,
     tx: Tx,
 }
 
@@ -115,6 +119,7 @@ impl Connection {
             dirty: false,
             failed: false,
             resetting: false,
+            uninterruptible: false,
             tx: Tx::None,
         };
         new.queue(|out| messages::hello(out, config, uri, version));
@@ -169,8 +174,8 @@ impl Connection {
         };
         self.queue(|out| messages::run(out, cypher, &params, own));
         drop(params);
-        let fetch_size = if options.fetch_size > 0 { options.fetch_size } else { -1 };
-        self.queue(|out| messages::pull(out, fetch_size));
+        let fetch = Fetch::new(options.fetch_size);
+        self.queue(|out| messages::pull(out, fetch.count()));
         let mut metadata = self.success().await?;
         let fields = match take(&mut metadata, "fields") {
             Some(Value::List(names)) => names
@@ -179,7 +184,7 @@ impl Connection {
                 .collect(),
             _ => return Err(self.wire.protocol("a result without the names of its fields")),
         };
-        Ok(RecordStream::new(self, fields, fetch_size))
+        Ok(RecordStream::new(self, fields, fetch))
     }
 
     /// Runs a query whose records do not matter.
@@ -205,10 +210,8 @@ impl Connection {
             return Err(self.misuse("begin a transaction", "one is open; commit or roll it back"));
         }
         self.tx = Tx::None;
-        self.queue(|out| messages::begin(out, options));
-        self.success().await?;
+        self.request(|out| messages::begin(out, options)).await?;
         self.tx = Tx::Open;
-        self.dirty = false;
         Ok(())
     }
 
@@ -227,9 +230,7 @@ impl Connection {
             Tx::None => return Err(self.misuse("commit", "no transaction is open")),
             Tx::Aborted(reason) => return Err(self.aborted(reason)),
         }
-        self.queue(messages::commit);
-        let mut metadata = self.success().await?;
-        self.dirty = false;
+        let mut metadata = self.request(messages::commit).await?;
         Ok(take_text(&mut metadata, "bookmark").map(Bookmark::from))
     }
 
@@ -244,9 +245,7 @@ impl Connection {
             Tx::None => return Err(self.misuse("roll back", "no transaction is open")),
             Tx::Aborted(_) => return Ok(()),
         }
-        self.queue(messages::rollback);
-        self.success().await?;
-        self.dirty = false;
+        self.request(messages::rollback).await?;
         Ok(())
     }
 
@@ -289,6 +288,10 @@ impl Connection {
                 "a call or a result of it was dropped before its end"
             });
         }
+        while self.uninterruptible && self.outstanding > 0 {
+            self.answer().await?;
+        }
+        self.uninterruptible = false;
         if !self.resetting {
             self.queue(messages::reset);
             self.resetting = true;
@@ -310,6 +313,18 @@ impl Connection {
         }
         (self.resetting, self.failed, self.dirty) = (false, false, false);
         Ok(())
+    }
+
+    /// Makes a request that the server answers soon and at once.
+    pub(crate) async fn request(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<(String, Value)>, Error> {
+        self.uninterruptible = true;
+        self.queue(write);
+        let metadata = self.success().await?;
+        (self.uninterruptible, self.dirty) = (false, false);
+        Ok(metadata)
     }
 
     /// Puts a request in line, of which one answer is expected.
@@ -334,7 +349,7 @@ impl Connection {
     }
 
     /// The next answer, which must be a success.
-    pub(crate) async fn success(&mut self) -> Result<Vec<(String, Value)>, Error> {
+    async fn success(&mut self) -> Result<Vec<(String, Value)>, Error> {
         let answer = self.answer().await?;
         self.expect_success(answer)
     }

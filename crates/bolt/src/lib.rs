@@ -8,12 +8,13 @@
 //! | `handshake` | which version is spoken (4.4, 5.0–5.8, 6.0–6.1) |
 //! | `messages` | requests and answers |
 //! | `connection`, `stream` | the protocol's state: queries, transactions, results |
+//! | `fetch` | how many records to ask for at a time |
 //! | `routing` | which member of a cluster to talk to |
 //!
 //! Three ideas carry it:
 //! - **A reader that keeps up with the server.** [`RecordStream::next_batch`] hands out the bytes
-//!   of many records at once, undecoded, to be worked on elsewhere. TCP holds the server back when
-//!   the reader is slow; memory stays flat whatever the size of a result.
+//!   of many records at once, undecoded, to be worked on elsewhere. Records are asked for a few MiB
+//!   ahead and no more, so memory stays flat on both sides whatever the size of a result.
 //! - **Dropping is safe.** Any future or stream may be dropped at any point. What was half written
 //!   is kept and written first; what is still to come is passed over after a `RESET`, by the next
 //!   call.
@@ -43,6 +44,7 @@ mod config;
 mod connection;
 mod dechunk;
 mod error;
+mod fetch;
 mod handshake;
 mod messages;
 pub mod packstream;

@@ -183,7 +183,9 @@ fn extra(out: &mut Encoder<'_>, options: &RunOptions) {
     if !options.bookmarks.is_empty() {
         out.string("bookmarks");
         out.list_header(options.bookmarks.len());
-        options.bookmarks.iter().for_each(|bookmark| out.string(bookmark));
+        for bookmark in &options.bookmarks {
+            out.string(bookmark);
+        }
     }
     if let Some(timeout) = options.tx_timeout {
         out.string("tx_timeout");

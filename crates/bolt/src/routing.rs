@@ -57,11 +57,10 @@ pub(crate) async fn lead(config: &Config, mut seed: Connection) -> Result<Connec
 
 /// The servers of the routing table: role, addresses.
 async fn ask(config: &Config, seed: &mut Connection) -> Result<Vec<(String, Vec<String>)>, Error> {
-    seed.queue(|out| messages::route(out, &config.uri, config.database.as_deref()));
-    let mut metadata = seed.success().await?;
-    seed.dirty = false;
+    let database = config.database.as_deref();
+    let mut metadata = seed.request(|out| messages::route(out, &config.uri, database)).await?;
     let table = take(&mut metadata, "rt");
-    match table.as_ref().and_then(|table| servers(table)) {
+    match table.as_ref().and_then(servers) {
         Some(servers) => Ok(servers),
         None => Err(seed.wire.protocol("a routing table that cannot be understood")),
     }

@@ -3,7 +3,8 @@
 use crate::batch::RecordBatch;
 use crate::connection::Connection;
 use crate::dechunk::Incoming;
-use crate::messages::{self, Answer, take, take_text};
+use crate::fetch::Fetch;
+use crate::messages::{self, take, take_text};
 use crate::packstream::Decoder;
 use crate::{Bookmark, Error, Value};
 
@@ -16,7 +17,7 @@ use crate::{Bookmark, Error, Value};
 pub struct RecordStream<'c> {
     connection: &'c mut Connection,
     fields: Vec<String>,
-    fetch_size: i64,
+    fetch: Fetch,
     /// Records that have come and have not been taken one by one.
     left: Option<RecordBatch>,
     state: State,
@@ -30,16 +31,13 @@ enum State {
     Waiting,
     /// There are no more.
     Done(Vec<(String, Value)>),
-    Failed,
+    /// The query failed; the error is there until it has been told.
+    Failed(Option<Error>),
 }
 
 impl<'c> RecordStream<'c> {
-    pub(crate) fn new(
-        connection: &'c mut Connection,
-        fields: Vec<String>,
-        fetch_size: i64,
-    ) -> Self {
-        Self { connection, fields, fetch_size, left: None, state: State::Coming }
+    pub(crate) fn new(connection: &'c mut Connection, fields: Vec<String>, fetch: Fetch) -> Self {
+        Self { connection, fields, fetch, left: None, state: State::Coming }
     }
 
     /// Names of the fields of each record.
@@ -63,7 +61,7 @@ impl<'c> RecordStream<'c> {
                     }
                 };
             }
-            self.left = self.receive().await?;
+            self.receive().await?;
             if self.left.is_none() {
                 return Ok(None);
             }
@@ -77,10 +75,10 @@ impl<'c> RecordStream<'c> {
     /// When the query fails or the connection breaks. Records that came before a failure are
     /// handed out first.
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
-        match self.left.take() {
-            Some(left) if !left.is_empty() => Ok(Some(left)),
-            _ => self.receive().await,
+        if self.left.as_ref().is_none_or(RecordBatch::is_empty) {
+            self.receive().await?;
         }
+        Ok(self.left.take())
     }
 
     /// Passes over the records that are left and answers how the query ended. An auto-commit query
@@ -91,32 +89,51 @@ impl<'c> RecordStream<'c> {
     pub async fn finish(mut self) -> Result<Summary, Error> {
         self.left = None;
         loop {
-            match self.state {
+            match &mut self.state {
                 State::Coming => {
                     let message = self.connection.wire.next_but_records().await?;
-                    self.end(&message)?;
+                    self.end(&message);
                 }
                 State::Waiting => self.ask(messages::discard_all),
-                State::Done(metadata) => return Ok(Summary::new(metadata)),
-                State::Failed => return Err(self.has_failed()),
+                State::Done(metadata) => return Ok(Summary::new(std::mem::take(metadata))),
+                State::Failed(error) => return Err(error.take().unwrap_or_else(|| self.told())),
             }
         }
     }
 
-    async fn receive(&mut self) -> Result<Option<RecordBatch>, Error> {
+    /// Waits for records; afterwards there are some left, or there are no more.
+    async fn receive(&mut self) -> Result<(), Error> {
+        self.left = None;
         loop {
-            match &self.state {
+            match &mut self.state {
                 State::Coming => match self.connection.wire.next().await? {
-                    Incoming::Records(batch) => return Ok(Some(batch)),
-                    Incoming::Message(message) => self.end(&message)?,
+                    Incoming::Records(batch) => {
+                        self.fetch.saw(batch.len(), batch.byte_len());
+                        self.left = Some(batch);
+                        self.run_ahead().await;
+                        return Ok(());
+                    }
+                    Incoming::Message(message) => self.end(&message),
                 },
                 State::Waiting => {
-                    let count = self.fetch_size;
+                    let count = self.fetch.next();
                     self.ask(|out| messages::pull(out, count));
                 }
-                State::Done(_) => return Ok(None),
-                State::Failed => return Err(self.has_failed()),
+                State::Done(_) => return Ok(()),
+                State::Failed(error) => return Err(error.take().unwrap_or_else(|| self.told())),
             }
+        }
+    }
+
+    /// Asks for more as soon as the server waits, before the caller works on what has come.
+    async fn run_ahead(&mut self) {
+        if let Some(message) = self.connection.wire.message_at_hand() {
+            self.end(&message);
+        }
+        if matches!(self.state, State::Waiting) {
+            let count = self.fetch.next();
+            self.ask(|out| messages::pull(out, count));
+            self.connection.wire.start_flush().await;
         }
     }
 
@@ -126,20 +143,22 @@ impl<'c> RecordStream<'c> {
     }
 
     /// Takes the message that ends a run of records.
-    fn end(&mut self, message: &[u8]) -> Result<(), Error> {
-        let answer: Answer = self.connection.read_answer(message)?;
-        self.state = State::Failed;
-        let mut metadata = self.connection.expect_success(answer)?;
-        if let Some(Value::Bool(true)) = take(&mut metadata, "has_more") {
-            self.state = State::Waiting;
-        } else {
-            self.connection.dirty = false;
-            self.state = State::Done(metadata);
-        }
-        Ok(())
+    fn end(&mut self, message: &[u8]) {
+        let answer = self.connection.read_answer(message);
+        self.state = match answer.and_then(|answer| self.connection.expect_success(answer)) {
+            Err(error) => State::Failed(Some(error)),
+            Ok(mut metadata) => {
+                if let Some(Value::Bool(true)) = take(&mut metadata, "has_more") {
+                    State::Waiting
+                } else {
+                    self.connection.dirty = false;
+                    State::Done(metadata)
+                }
+            }
+        };
     }
 
-    fn has_failed(&self) -> Error {
+    fn told(&self) -> Error {
         self.connection.misuse("read a result", "it has failed before")
     }
 }

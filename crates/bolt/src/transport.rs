@@ -165,6 +165,19 @@ impl Transport {
         }
     }
 
+    /// The next message, if it has come already and no record stands before it.
+    pub(crate) fn message_at_hand(&mut self) -> Option<Bytes> {
+        // A message that is too long is told by the next call that waits.
+        self.incoming.message().unwrap_or_default()
+    }
+
+    /// Writes what is in line as far as that needs no waiting; the next call does the rest.
+    pub(crate) async fn start_flush(&mut self) {
+        let mut flush = pin!(self.flush());
+        // If the connection broke, the next call tells.
+        let _ = poll_fn(|cx| Poll::Ready(flush.as_mut().poll(cx))).await;
+    }
+
     /// Ends the connection, without waiting for anybody.
     pub(crate) async fn shut(&mut self) {
         // The other end may be gone, which is as good.

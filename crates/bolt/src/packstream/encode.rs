@@ -177,7 +177,9 @@ impl<'o> Encoder<'o> {
             Value::Point3D { srid, x, y, z } => self.point(tag::POINT_3D, *srid, &[*x, *y, *z]),
             Value::Structure { tag, fields } => {
                 self.struct_header(*tag, fields.len());
-                fields.iter().for_each(|field| self.value(field));
+                for field in fields {
+                    self.value(field);
+                }
             }
         }
     }
@@ -185,7 +187,9 @@ impl<'o> Encoder<'o> {
     /// Writes a list.
     pub fn list(&mut self, items: &[Value]) {
         self.list_header(items.len());
-        items.iter().for_each(|item| self.value(item));
+        for item in items {
+            self.value(item);
+        }
     }
 
     fn node_fields(&mut self, node: &super::Node) {
@@ -213,13 +217,17 @@ impl<'o> Encoder<'o> {
 
     fn ints(&mut self, tag: u8, fields: &[i64]) {
         self.struct_header(tag, fields.len());
-        fields.iter().for_each(|field| self.int(*field));
+        for field in fields {
+            self.int(*field);
+        }
     }
 
     fn point(&mut self, tag: u8, srid: i64, coordinates: &[f64]) {
         self.struct_header(tag, coordinates.len() + 1);
         self.int(srid);
-        coordinates.iter().for_each(|coordinate| self.float(*coordinate));
+        for coordinate in coordinates {
+            self.float(*coordinate);
+        }
     }
 
     #[inline]
