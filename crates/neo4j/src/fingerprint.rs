@@ -148,9 +148,15 @@ pub fn labels_of(name: &str) -> Vec<String> {
     labels
 }
 
-/// A name as Cypher takes it whatever it holds.
+/// A name in backticks, those within doubled.
 pub fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// Names and statements as Cypher must be given them: it reads `\u` and four digits as the
+/// character of that number anywhere in a query, so a backslash before a `u` is written as one.
+pub fn escaped(cypher: &str) -> String {
+    cypher.replace("\\u", "\\u005Cu")
 }
 
 /// The first 16 bytes of a hash as the number that is summed.

@@ -7,7 +7,7 @@ use lifeboat_bolt::{Connection, Params, RunOptions};
 
 use crate::database::Database;
 use crate::error::{Error, Result};
-use crate::fingerprint::quoted;
+use crate::fingerprint::{escaped, quoted};
 use crate::schema::{Schema, SchemaItem, SchemaKind};
 
 /// Elements that one transaction deletes.
@@ -85,7 +85,7 @@ async fn drop_items(connection: &mut Connection, run: &RunOptions, wanted: &Sche
             SchemaKind::Constraint => "CONSTRAINT",
             SchemaKind::Index => "INDEX",
         };
-        let query = format!("DROP {kind} {} IF EXISTS", quoted(&item.name));
+        let query = format!("DROP {kind} {} IF EXISTS", escaped(&quoted(&item.name)));
         connection.run(&query, Params::None, run).await?.finish().await?;
     }
     Ok(())
@@ -106,7 +106,7 @@ pub(crate) async fn create_schema(
     let there = Schema::read(connection, run).await?;
     let dialect = Database::dialect(connection.server());
     for item in wanted.missing_in(&there) {
-        let statement = format!("{dialect}{}", item.statement);
+        let statement = format!("{dialect}{}", escaped(&item.statement));
         let made = match connection.run(&statement, Params::None, run).await {
             Ok(rows) => rows.finish().await,
             Err(error) => Err(error),

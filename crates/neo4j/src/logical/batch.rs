@@ -7,7 +7,7 @@ use lifeboat_bolt::packstream::Encoder;
 
 use super::line;
 use crate::error::{Error, Result};
-use crate::fingerprint::{label_set_name, quoted};
+use crate::fingerprint::{escaped, label_set_name, quoted};
 
 /// Rows of a batch at most: a transaction's memory on the server grows with them.
 const ROWS: u32 = 5_000;
@@ -135,6 +135,7 @@ impl Batcher {
         let dialect = self.dialect;
         let statement = match &key {
             Key::Labels(set) => {
+                let set = escaped(set);
                 let labels = if set.is_empty() { String::new() } else { format!(":{set}") };
                 let node = match self.nodes {
                     Nodes::Create => format!("CREATE (n{labels})"),
@@ -149,7 +150,7 @@ impl Batcher {
                 "{dialect}UNWIND $rows AS row \
                  MATCH (a) WHERE id(a) = row[0] MATCH (b) WHERE id(b) = row[1] \
                  CREATE (a)-[r:{}]->(b) SET r = row[2] RETURN count(r)",
-                quoted(kind)
+                escaped(&quoted(kind))
             ),
         };
         let rows = self.open.remove(&key).unwrap_or_default();

@@ -13,14 +13,14 @@ use lifeboat_neo4j::logical::{Payload, Sink, Source, read_graph};
 use tokio::sync::mpsc;
 
 /// A backup that was read from a server.
-pub struct MemoryArchive {
-    pub section: DatabaseSection,
+pub(crate) struct MemoryArchive {
+    pub(crate) section: DatabaseSection,
     frames: Frames,
     file: Bytes,
 }
 
 impl MemoryArchive {
-    pub async fn of(source: &Source) -> Arc<Self> {
+    pub(crate) async fn of(source: &Source) -> Arc<Self> {
         let created = "2026-11-24T02:00:00Z".parse().unwrap();
         let compression = Compression::default();
         let (sender, mut entries) = mpsc::channel(2);
@@ -59,7 +59,7 @@ impl MemoryArchive {
     }
 
     /// All lines of the entries whose path begins so.
-    pub async fn lines(&self, prefix: &str) -> Vec<String> {
+    pub(crate) async fn lines(&self, prefix: &str) -> Vec<String> {
         let mut lines = Vec::new();
         for (index, path) in self.paths().iter().enumerate() {
             if path.starts_with(prefix) {

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::memory::MemoryArchive;
 
 /// A server of each line, which one test at a time may fill and empty.
-pub struct World {
-    pub lts: &'static Neo4j,
-    pub current: &'static Neo4j,
+pub(crate) struct World {
+    pub(crate) lts: &'static Neo4j,
+    pub(crate) current: &'static Neo4j,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl World {
-    pub async fn take() -> Self {
+    pub(crate) async fn take() -> Self {
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let lts = Neo4j::shared(Line::Lts).await.unwrap();
@@ -35,49 +35,49 @@ impl World {
     }
 }
 
-pub fn config(server: &Neo4j) -> Config {
+pub(crate) fn config(server: &Neo4j) -> Config {
     config_at(server, &server.uri())
 }
 
 /// The same server by another way, such as through a proxy.
-pub fn config_at(server: &Neo4j, uri: &str) -> Config {
+pub(crate) fn config_at(server: &Neo4j, uri: &str) -> Config {
     Config::new(uri.parse().unwrap(), Auth::basic(server.username(), server.password()))
 }
 
-pub async fn connect(server: &Neo4j) -> Connection {
+pub(crate) async fn connect(server: &Neo4j) -> Connection {
     Connection::connect(&config(server)).await.unwrap()
 }
 
-pub fn source(server: &Neo4j) -> Source {
+pub(crate) fn source(server: &Neo4j) -> Source {
     Source { config: config(server), database: None, threads: 2 }
 }
 
-pub fn target(server: &Neo4j) -> WriteOptions {
+pub(crate) fn target(server: &Neo4j) -> WriteOptions {
     WriteOptions { config: config(server), database: None, writers: 2 }
 }
 
-pub fn run_options() -> RunOptions {
+pub(crate) fn run_options() -> RunOptions {
     RunOptions { access: Access::Write, ..RunOptions::default() }
 }
 
-pub async fn fill(server: &Neo4j, graph: &dyn GraphSource) {
+pub(crate) async fn fill(server: &Neo4j, graph: &dyn GraphSource) {
     load(&mut connect(server).await, &run_options(), graph).await.unwrap();
 }
 
-pub async fn empty(server: &Neo4j) {
+pub(crate) async fn empty(server: &Neo4j) {
     clear(&mut connect(server).await, &run_options()).await.unwrap();
 }
 
-pub async fn snapshot(server: &Neo4j) -> Snapshot {
+pub(crate) async fn snapshot(server: &Neo4j) -> Snapshot {
     Snapshot::read(&mut connect(server).await, &run_options()).await.unwrap()
 }
 
-pub async fn section(server: &Neo4j) -> DatabaseSection {
+pub(crate) async fn section(server: &Neo4j) -> DatabaseSection {
     fingerprint(&source(server), &Arc::default()).await.unwrap()
 }
 
 /// Restores, and compares as the product does.
-pub async fn restore(
+pub(crate) async fn restore(
     options: &WriteOptions,
     archive: &Arc<MemoryArchive>,
 ) -> Result<DatabaseSection, Error> {
