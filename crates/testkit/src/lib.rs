@@ -12,6 +12,7 @@ pub mod load;
 pub mod lock;
 pub mod neo4j;
 pub mod oracle;
+pub mod requirements;
 pub mod tool;
 pub mod zoo;
 
