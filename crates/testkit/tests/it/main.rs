@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod graphs;
 mod neo4j;

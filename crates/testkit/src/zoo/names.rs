@@ -1,0 +1,81 @@
+//! Names that break whoever quotes, escapes, splits or sorts them carelessly.
+
+/// Names that are labels, keys and types at once. All of them differ.
+///
+/// None is empty and none holds a NUL: those are the two that a server refuses.
+pub(super) fn all() -> Vec<String> {
+    let mut names: Vec<String> = [
+        "odd `label`",
+        "odd `key`",
+        "`",
+        "``",
+        " ",
+        " around ",
+        "\n",
+        "a b",
+        "a:b",
+        ":a",
+        "a,b",
+        "a;b",
+        "a|b",
+        "a.b",
+        "a-b",
+        "a/b",
+        "a\"b'c",
+        "a\nb\r\nc",
+        "a\tb",
+        "a\u{1f}b\u{1e}c",
+        "\u{1}",
+        "a\\b",
+        // Read as a backtick by servers, unless the backslash is escaped.
+        "a\\u0060b",
+        "a\\\\u0041b",
+        "\\u",
+        "a\\",
+        "${a}",
+        "{}",
+        "[]",
+        "()",
+        "<a>&amp;",
+        "%41",
+        "#",
+        "//",
+        "/* a */",
+        "--",
+        "1",
+        "-1",
+        "true",
+        "null",
+        "NaN",
+        "MATCH",
+        "return",
+        // What files about graphs call their own columns.
+        "id",
+        "labels",
+        "properties",
+        "type",
+        "start",
+        "end",
+        "$type",
+        "_value",
+        ":ID",
+        ":LABEL",
+        ":START_ID",
+        "name:string[]",
+        "case",
+        "Case",
+        "CASE",
+        "ä漢😀",
+        "é",
+        "e\u{301}",
+        "\u{feff}",
+        "\u{200b}",
+        "\u{202e}right to left",
+        "\u{2028}",
+        "\u{10ffff}",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    names.push("long ".repeat(60));
+    names
+}
