@@ -162,10 +162,9 @@ async fn an_initial_password_is_taken_exactly_and_not_told() {
 const VICTIM: &str = "LIFEBOAT_TESTKIT_VICTIM";
 
 #[tokio::test]
+#[ignore = "no test: waits to be killed by another one"]
 async fn victim() {
-    if env::var_os(VICTIM).is_none() {
-        return;
-    }
+    assert!(env::var_os(VICTIM).is_some(), "only for another test to start");
     let server = Neo4j::shared(Line::Lts).await.unwrap();
     println!("\nserver {} {}", server.pid().unwrap(), server.home().display());
     thread::sleep(Duration::from_mins(10));
@@ -174,7 +173,7 @@ async fn victim() {
 #[test]
 fn a_killed_process_takes_its_server_along() {
     let mut victim = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "neo4j::victim", "--nocapture"])
+        .args(["--exact", "neo4j::victim", "--ignored", "--nocapture"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
