@@ -1,4 +1,4 @@
-//! Measures how fast a result is read: `drain URI USER PASSWORD_FILE QUERY`.
+//! Measures how fast a result is read: `drain URI USER PASSWORD_FILE QUERY [FETCH_SIZE]`.
 
 use std::time::Instant;
 
@@ -7,13 +7,15 @@ use lifeboat_bolt::{Access, Auth, Config, Connection, Params, RunOptions};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [uri, user, password_file, query] = &arguments[..] else {
-        return Err("usage: drain URI USER PASSWORD_FILE QUERY".into());
+    let (uri, user, password_file, query, fetch_size) = match &arguments[..] {
+        [uri, user, password_file, query] => (uri, user, password_file, query, -1),
+        [uri, user, password_file, query, size] => (uri, user, password_file, query, size.parse()?),
+        _ => return Err("usage: drain URI USER PASSWORD_FILE QUERY [FETCH_SIZE]".into()),
     };
     let password = std::fs::read_to_string(password_file)?;
     let config = Config::new(uri.parse()?, Auth::basic(user, password.trim_end()));
     let mut connection = Connection::connect(&config).await?;
-    let options = RunOptions { access: Access::Read, ..RunOptions::default() };
+    let options = RunOptions { access: Access::Read, fetch_size, ..RunOptions::default() };
     let start = Instant::now();
     let mut records = connection.run(query, Params::None, &options).await?;
     let (mut count, mut bytes, mut batches) = (0, 0, 0);

@@ -184,7 +184,8 @@ async fn any_future_may_be_dropped() -> Result<()> {
             assert_usable(&mut connection).await;
 
             // Nothing is lost when one goes on with the same stream.
-            let mut records = connection.run(MANY, Params::None, &options).await?;
+            let query = "UNWIND range(1, 200000) AS i RETURN i, 'some text'";
+            let mut records = connection.run(query, Params::None, &options).await?;
             let mut count = 0;
             loop {
                 match timeout(Duration::from_micros(1), records.next_batch()).await {
@@ -194,7 +195,7 @@ async fn any_future_may_be_dropped() -> Result<()> {
                     Err(_) => {}
                 }
             }
-            assert_eq!(count, 1_000_000);
+            assert_eq!(count, 200_000);
             records.finish().await?;
         }
     }
