@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ),
     ("lifeboat-cli", &["lifeboat"]),
     (TESTKIT, &["lifeboat-bolt", "lifeboat-server"]),
-    ("xtask", &[TESTKIT]),
+    ("xtask", &[TESTKIT, "lifeboat-bolt"]),
 ];
 
 /// For tests only: every crate may have it as a dev-dependency.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod deny;
 mod layers;
 mod run;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Lose a real database and get it back: backup, disaster, restore, proof
+    Demo(demo::Options),
     /// Install what the tests need and is missing, and assemble the servers they run against
     Setup,
     /// Check formatting, layers, licences and lints, and run every test against real servers
@@ -37,6 +40,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
+        Command::Demo(options) => demo::demo(&options).await?,
         Command::Setup => setup::setup().await?,
         Command::Test(options) => return test::test(&options).await,
         Command::Layers => layers::check()?,

@@ -37,7 +37,11 @@ pub(crate) async fn setup() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn install_missing() -> anyhow::Result<()> {
+/// Installs the packages that are missing, or says which they are.
+///
+/// # Errors
+/// When they may not be installed by us.
+pub(crate) fn install_missing() -> anyhow::Result<()> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
