@@ -23,8 +23,8 @@ pub(crate) struct Archive {
 impl Archive {
     pub(crate) async fn open(vault: &Vault, manifest: &Manifest) -> Result<Self> {
         let name = manifest.name.clone();
-        let frames =
-            Frames::new(manifest).map_err(|source| Error::Damaged { name: name.clone(), source })?;
+        let frames = Frames::new(manifest)
+            .map_err(|source| Error::Damaged { name: name.clone(), source })?;
         let reader = vault.open_archive_of(manifest).await?;
         Ok(Self { name, frames, reader })
     }

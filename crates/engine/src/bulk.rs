@@ -80,12 +80,8 @@ pub async fn restore_bulk(
     let data = lifeboat_server::data_folder(&options.home).map_err(server)?;
     let aside = Aside::take(&data, &database, options.replace)?;
 
-    let bulk = BulkOptions {
-        installation,
-        home: options.home.clone(),
-        database,
-        threads: threads(),
-    };
+    let bulk =
+        BulkOptions { installation, home: options.home.clone(), database, threads: threads() };
     let payload = Arc::new(Archive::open(&options.vault, &manifest).await?);
     match import_graph(&bulk, payload, &wanted, progress, cancel).await {
         Ok(restored) => {
@@ -110,8 +106,10 @@ struct Aside {
 
 impl Aside {
     fn take(data: &Path, database: &str, replace: bool) -> Result<Self> {
-        let live: Vec<PathBuf> =
-            ["databases", "transactions"].iter().map(|kind| data.join(kind).join(database)).collect();
+        let live: Vec<PathBuf> = ["databases", "transactions"]
+            .iter()
+            .map(|kind| data.join(kind).join(database))
+            .collect();
         let there: Vec<&PathBuf> = live.iter().filter(|folder| folder.exists()).collect();
         if let Some(folder) = there.first().filter(|_| !replace) {
             return Err(Error::DatabaseExists { folder: (*folder).clone() });

@@ -158,7 +158,9 @@ fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Er
         .filter(|days| (1..=MAX_RETENTION_DAYS).contains(days))
         .map(Some)
         .ok_or_else(|| {
-            de::Error::custom(format!("{days} is not a number of days from 1 to {MAX_RETENTION_DAYS}"))
+            de::Error::custom(format!(
+                "{days} is not a number of days from 1 to {MAX_RETENTION_DAYS}"
+            ))
         })
 }
 

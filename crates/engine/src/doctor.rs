@@ -94,14 +94,12 @@ async fn check_database(target: &Target, diagnosis: &mut Diagnosis) {
         "connection",
         format!("{} answers {} with Bolt {major}.{minor}", target.config.uri, server.agent),
     );
-    let run = |access| RunOptions {
-        database: target.database.clone(),
-        access,
-        ..RunOptions::default()
-    };
+    let run =
+        |access| RunOptions { database: target.database.clone(), access, ..RunOptions::default() };
     match Database::inspect(&mut connection, &run(Access::Read)).await {
         Ok(database) => {
-            let known = ["5.", "2025.", "2026."].iter().any(|line| database.version.starts_with(line));
+            let known =
+                ["5.", "2025.", "2026."].iter().any(|line| database.version.starts_with(line));
             let (outcome, note) = if known {
                 (Outcome::Good, "")
             } else {

@@ -36,11 +36,7 @@ pub struct Target {
 
 impl Target {
     fn source(&self) -> Source {
-        Source {
-            config: self.config.clone(),
-            database: self.database.clone(),
-            threads: threads(),
-        }
+        Source { config: self.config.clone(), database: self.database.clone(), threads: threads() }
     }
 }
 

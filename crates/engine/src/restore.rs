@@ -170,7 +170,9 @@ async fn roll_back(
     .await;
     match (safety, undone) {
         (None, Ok(())) => cause,
-        (None, Err(rollback)) => Error::NotCleared { cause: cause.into(), rollback: Box::new(rollback) },
+        (None, Err(rollback)) => {
+            Error::NotCleared { cause: cause.into(), rollback: Box::new(rollback) }
+        }
         (Some(safety), Ok(())) => Error::RolledBack { safety: safety.name, cause: cause.into() },
         (Some(safety), Err(rollback)) => Error::NotRolledBack {
             safety: safety.name,

@@ -88,11 +88,8 @@ pub async fn import_graph(
         let server = Server::start(&options.installation, server).await?;
         let config = config(&server)?;
         online::finish(&config, &options.database, &stage, &schema, progress).await?;
-        let source = Source {
-            config,
-            database: Some(options.database.clone()),
-            threads: options.threads,
-        };
+        let source =
+            Source { config, database: Some(options.database.clone()), threads: options.threads };
         let found = logical::fingerprint(&source, progress).await?;
         logical::compare(section, &found)?;
         server.stop().await?;
@@ -130,8 +127,9 @@ async fn import(options: &BulkOptions, stage: &Stage) -> Result<()> {
 
 /// How to reach a private server.
 fn config(server: &Server) -> Result<Config> {
-    let uri = server.bolt_uri().parse().map_err(|error: lifeboat_bolt::UriError| {
-        Error::Unexpected { what: error.to_string() }
-    })?;
+    let uri = server
+        .bolt_uri()
+        .parse()
+        .map_err(|error: lifeboat_bolt::UriError| Error::Unexpected { what: error.to_string() })?;
     Ok(Config::new(uri, Auth::None))
 }

@@ -41,14 +41,7 @@ impl Database {
         };
         let (major, minor) = connection.server().version;
         let (nodes, relationships) = Self::size(connection, run).await?;
-        Ok(Self {
-            name,
-            version,
-            edition,
-            bolt: format!("{major}.{minor}"),
-            nodes,
-            relationships,
-        })
+        Ok(Self { name, version, edition, bolt: format!("{major}.{minor}"), nodes, relationships })
     }
 
     /// Number of nodes and relationships, from the counts that the server keeps.

@@ -98,7 +98,9 @@ pub enum Error {
     #[error("temporary space for the table of nodes: {0}; set TMPDIR to a folder with free space")]
     Scratch(#[source] io::Error),
     /// Space for the files of a bulk import.
-    #[error("staging the bulk import in the home's data folder: {0}; it needs about as much space as the graph measures unpacked")]
+    #[error(
+        "staging the bulk import in the home's data folder: {0}; it needs about as much space as the graph measures unpacked"
+    )]
     Staging(#[source] io::Error),
     /// The home of a server.
     #[error("home {}: {error}", home.display())]

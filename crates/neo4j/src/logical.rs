@@ -8,8 +8,8 @@ mod read;
 mod scan;
 mod write;
 
-pub use apply::{check_target, clear};
 pub(crate) use apply::create_schema;
+pub use apply::{check_target, clear};
 pub(crate) use batch::{Batch, Batcher, Nodes};
 pub use compare::{compare, counts};
 pub use read::{EncodedEntry, Sink, Source, fingerprint, read_graph};

@@ -25,7 +25,7 @@ pub struct NodeTable {
 
 #[derive(Debug, Default)]
 struct Slot {
-    page: Option<Box<[u64; PAGE]>>,
+    page: Option<Box<[u64]>>,
     /// Looked at since the clock's hand passed.
     used: bool,
     /// Differs from what the file holds.
@@ -103,7 +103,7 @@ impl NodeTable {
         if slot.page.is_some() {
             return Ok(());
         }
-        let mut page = Box::new([0; PAGE]);
+        let mut page = vec![0; PAGE].into_boxed_slice();
         if slot.stored {
             let mut bytes = vec![0; PAGE * 8];
             if let Some(file) = &self.file {

@@ -64,11 +64,14 @@ impl Progress {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let phase = PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)];
         let (nodes, relationships) = (get(&self.nodes), get(&self.relationships));
-        let (all_nodes, all_relationships) = (get(&self.total_nodes), get(&self.total_relationships));
+        let (all_nodes, all_relationships) =
+            (get(&self.total_nodes), get(&self.total_relationships));
         let (done, total) = match phase {
             Phase::Nodes => (nodes, all_nodes),
             Phase::Relationships => (relationships, all_relationships),
-            Phase::Comparing | Phase::Clearing => (nodes + relationships, all_nodes + all_relationships),
+            Phase::Comparing | Phase::Clearing => {
+                (nodes + relationships, all_nodes + all_relationships)
+            }
             Phase::Verifying => (get(&self.bytes), get(&self.total_bytes)),
             Phase::Preparing | Phase::Importing | Phase::Schema => (0, 0),
         };

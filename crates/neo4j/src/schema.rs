@@ -97,7 +97,7 @@ impl Schema {
         for (kind, query) in [(SchemaKind::Constraint, constraints), (SchemaKind::Index, indexes)] {
             let mut rows = connection.run(query, Params::None, options).await?;
             while let Some(row) = rows.next().await? {
-                items.push(item(kind, row)?);
+                items.push(item(kind, &row)?);
             }
         }
         items.sort_unstable();
@@ -123,7 +123,7 @@ impl Schema {
 
     /// The schema as a Cypher script that a person can read and run.
     pub fn to_cypher(&self) -> String {
-        self.items.iter().map(|item| format!("{};\n", item.statement)).collect()
+        self.items.iter().flat_map(|item| [item.statement.as_str(), ";\n"]).collect()
     }
 
     /// What `self` has and `other` lacks.
@@ -133,20 +133,20 @@ impl Schema {
     }
 }
 
-fn item(kind: SchemaKind, row: Vec<Value>) -> Result<SchemaItem> {
-    let unexpected = |row: &Vec<Value>| Error::Unexpected {
+fn item(kind: SchemaKind, row: &[Value]) -> Result<SchemaItem> {
+    let unexpected = |row: &[Value]| Error::Unexpected {
         what: format!("SHOW {kind:?} answered in a form that is not known: {row:?}"),
     };
-    let [name, variant, entity, labels, properties, options, statement] = row.as_slice() else {
-        return Err(unexpected(&row));
+    let [name, variant, entity, labels, properties, options, statement] = row else {
+        return Err(unexpected(row));
     };
     let (Value::String(name), Value::String(variant), Value::String(entity)) =
         (name, variant, entity)
     else {
-        return Err(unexpected(&row));
+        return Err(unexpected(row));
     };
     let Value::String(statement) = statement else {
-        return Err(unexpected(&row));
+        return Err(unexpected(row));
     };
     let mut found = BTreeMap::new();
     collect_options(options, &mut found);
@@ -164,7 +164,10 @@ fn item(kind: SchemaKind, row: Vec<Value>) -> Result<SchemaItem> {
 
 fn strings(value: &Value) -> Vec<String> {
     let Value::List(items) = value else { return Vec::new() };
-    items.iter().filter_map(|item| if let Value::String(s) = item { Some(s.clone()) } else { None }).collect()
+    items
+        .iter()
+        .filter_map(|item| if let Value::String(s) = item { Some(s.clone()) } else { None })
+        .collect()
 }
 
 fn collect_options(value: &Value, found: &mut BTreeMap<String, String>) {

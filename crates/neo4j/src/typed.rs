@@ -11,7 +11,7 @@ pub mod text;
 mod write;
 
 pub use read::{Failure, MapSeed};
-pub use write::{put_string, Transcoder};
+pub use write::{Transcoder, put_string};
 
 /// Structures of Bolt that a property can hold, by their tag.
 mod tag {

@@ -87,7 +87,8 @@ fn describe(key: Option<String>, message: &str) -> (Option<String>, String) {
     let message = message.lines().map(str::trim).collect::<Vec<_>>().join(", ");
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let name = rest.split('`').next().unwrap_or_default();
-        let secret = ["password", "token", "secret", "key", "sas"].iter().any(|word| name.ends_with(word));
+        let secret =
+            ["password", "token", "secret", "key", "sas"].iter().any(|word| name.ends_with(word));
         let known = rest.split_once("expected ").map_or("", |(_, known)| known);
         let known = known.trim_start_matches("one of ");
         let problem = if secret {
@@ -101,7 +102,8 @@ fn describe(key: Option<String>, message: &str) -> (Option<String>, String) {
     }
     // Says what the value is, which may be a secret in the wrong place.
     if let Some(rest) = message.strip_prefix("invalid type: ") {
-        let expected = rest.rsplit_once("expected ").map_or("another type", |(_, expected)| expected);
+        let expected =
+            rest.rsplit_once("expected ").map_or("another type", |(_, expected)| expected);
         return (key, format!("the value is of the wrong type; expected {expected}"));
     }
     (key, message)

@@ -57,20 +57,35 @@ fn nothing_is_needed() {
 #[test]
 fn errors_name_file_line_and_key() {
     for (text, says) in [
-        ("[database]\nurl = \"x\"", "line 2, database.url: there is no such setting; known are `uri`"),
+        (
+            "[database]\nurl = \"x\"",
+            "line 2, database.url: there is no such setting; known are `uri`",
+        ),
         ("\n[databse]\n", "line 2, databse: there is no such setting; known are `database`"),
-        ("[database]\n\nuri = \"http://x\"", "line 3, database.uri: the server's address is one of HTTP"),
-        ("[database]\nuri = 5", "line 2, database.uri: the value is of the wrong type; expected a string"),
+        (
+            "[database]\n\nuri = \"http://x\"",
+            "line 3, database.uri: the server's address is one of HTTP",
+        ),
+        (
+            "[database]\nuri = 5",
+            "line 2, database.uri: the value is of the wrong type; expected a string",
+        ),
         ("[retention]\ndays = 0", "line 2, retention.days: 0 is not a number of days"),
         ("[retention]\ndays = \"30\"", "line 2, retention.days: the value is of the wrong type"),
         ("[vault.primary]\nurl = \"ftp://x/y\"", "line 2, vault.primary.url:"),
         ("[vault.primary]\nregion = \"x\"", "line 1, vault.primary: the vault has no url"),
         ("[vault.secondary]\nurl = \"x\"", "there is no such setting; known are `primary`"),
-        ("[vault.primary]\nurl = \"x\"\nauth = \"keys\"", "line 3, vault.primary.auth: unknown variant"),
+        (
+            "[vault.primary]\nurl = \"x\"\nauth = \"keys\"",
+            "line 3, vault.primary.auth: unknown variant",
+        ),
         ("[vault.primary]\nurl = \"x\"\nauth = \"sas\"", "this kind of auth needs secret_file"),
         ("[vault.primary]\nurl = \"x\"\nsecret_file = \"f\"", "auth does not say what it is"),
         ("[vault.primary]\nurl = \"x\"\naccess_key_id = \"f\"", "goes with auth = \"access-key\""),
-        ("[vault.primary]\nurl = \"x\"\nclient_id = \"f\"", "goes with auth = \"managed-identity\""),
+        (
+            "[vault.primary]\nurl = \"x\"\nclient_id = \"f\"",
+            "goes with auth = \"managed-identity\"",
+        ),
         ("[database]\npassword_file = \"a\"\npassword_command = [\"b\"]", "are both set"),
         ("[database]\npassword_command = []", "password_command is empty"),
         ("[database\n", "line 1"),
@@ -112,7 +127,8 @@ fn reads_secrets() {
     std::fs::remove_file(&path).unwrap();
     assert!(file.read().unwrap_err().to_string().contains("cannot read the secret in"));
 
-    let command = |words: &[&str]| SecretSource::Command(words.iter().map(|w| (*w).into()).collect());
+    let command =
+        |words: &[&str]| SecretSource::Command(words.iter().map(|w| (*w).into()).collect());
     assert_eq!(command(&["printf", "hunter2\n"]).read().unwrap(), "hunter2");
     let error = command(&["sh", "-c", "exit 3 # TOPSECRET"]).read().unwrap_err().to_string();
     assert!(error.contains("failed") && !error.contains("TOPSECRET"), "{error}");

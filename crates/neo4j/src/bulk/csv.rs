@@ -1,6 +1,6 @@
 //! Properties as CSV columns, for those values that the importer reads back exactly.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -256,7 +256,8 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        self.0.push_str(&format!("{value:?}"));
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{value:?}");
         Ok(Some(Column::Double))
     }
 

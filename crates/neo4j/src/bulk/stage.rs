@@ -109,9 +109,7 @@ pub(super) async fn fill(
     progress: &Arc<Progress>,
 ) -> Result<Stage> {
     let mut stage = Stage::new(folder).map_err(scratch)?;
-    for (phase, prefix) in
-        [(Phase::Nodes, "nodes/"), (Phase::Relationships, "relationships/")]
-    {
+    for (phase, prefix) in [(Phase::Nodes, "nodes/"), (Phase::Relationships, "relationships/")] {
         progress.enter(phase);
         let entries: Vec<(usize, String)> = payload.paths().into_iter().enumerate().collect();
         let mut contents = stream::iter(entries)
@@ -155,8 +153,8 @@ impl Stage {
             relationships: remainder("relationships.jsonl")?,
         };
         // Nodes whose properties come later, and relationships without any, need no other shape.
-        for node in [true, false] {
-            stage.group(Shape { node, multiline: false, columns: Vec::new() })?;
+        for (node, multiline) in [(true, true), (true, false), (false, false)] {
+            stage.group(Shape { node, multiline, columns: Vec::new() })?;
         }
         Ok(stage)
     }
@@ -179,7 +177,7 @@ impl Stage {
         let fixed = if shape.node { ":ID,:LABEL" } else { ":START_ID,:END_ID,:TYPE" };
         let mut text = fixed.to_owned();
         for (key, column) in &shape.columns {
-            text.push_str(&format!(",{key}:{}", column.name()));
+            text.extend([",", key, ":", column.name()]);
         }
         text.push('\n');
         std::fs::write(&header, text)?;
@@ -208,7 +206,11 @@ impl Stage {
                 self.relationship(&line, text, &cells, &mut row).map_err(scratch)?;
             }
         }
-        if nodes { progress.add_nodes(number) } else { progress.add_relationships(number) }
+        if nodes {
+            progress.add_nodes(number);
+        } else {
+            progress.add_relationships(number);
+        }
         Ok(())
     }
 
@@ -224,17 +226,16 @@ impl Stage {
         let labels = labels.join(&ARRAY_DELIMITER.to_string());
         let mut head = Cells { exact: true, ..Cells::default() };
         head.quoted(&labels);
-        let group =
-            if sayable { self.shape_of(cells, true, head.multiline)? } else { None };
-        let (group, cells) = match group {
-            Some(group) => (Some(group), Some(cells)),
-            None => {
-                let bare = Shape { node: true, multiline: head.multiline, columns: Vec::new() };
-                self.nodes.push(text)?;
-                (self.group(bare)?, None)
-            }
+        let group = if sayable { self.shape_of(cells, true, head.multiline)? } else { None };
+        let (group, cells) = if group.is_some() {
+            (group, Some(cells))
+        } else {
+            let bare = Shape { node: true, multiline: head.multiline, columns: Vec::new() };
+            self.nodes.push(text)?;
+            (self.group(bare)?, None)
         };
-        let group = group.ok_or_else(|| io::Error::other("no file for nodes without properties"))?;
+        let group =
+            group.ok_or_else(|| io::Error::other("no file for nodes without properties"))?;
         row.clear();
         row.extend_from_slice(line.id.to_string().as_bytes());
         row.push(b',');
@@ -263,12 +264,16 @@ impl Stage {
     }
 
     /// The file for what has these cells; `None` when it must go over Bolt.
-    fn shape_of(&mut self, cells: &Cells, node: bool, multiline: bool) -> io::Result<Option<usize>> {
+    fn shape_of(
+        &mut self,
+        cells: &Cells,
+        node: bool,
+        multiline: bool,
+    ) -> io::Result<Option<usize>> {
         if !cells.exact {
             return Ok(None);
         }
-        let columns =
-            cells.columns.iter().map(|(key, column, _)| (key.clone(), *column)).collect();
+        let columns = cells.columns.iter().map(|(key, column, _)| (key.clone(), *column)).collect();
         self.group(Shape { node, multiline: multiline || cells.multiline, columns })
     }
 
@@ -312,11 +317,7 @@ impl Stage {
         let mut multiline = Vec::new();
         for group in self.groups.iter().filter(|group| group.rows > 0) {
             let flag = if group.shape.node { "nodes" } else { "relationships" };
-            arguments.push(format!(
-                "--{flag}={},{}",
-                group.header.display(),
-                group.data.display()
-            ));
+            arguments.push(format!("--{flag}={},{}", group.header.display(), group.data.display()));
             if group.shape.multiline {
                 multiline.push(group.data.display().to_string());
             }

@@ -31,13 +31,13 @@ pub async fn check_target(
             relationships: database.relationships,
         });
     }
-    if database.edition == "community" {
-        if let Some(item) = schema.items.iter().find(|item| needs_enterprise(item)) {
-            return Err(Error::Unsupported {
-                what: format!("{} constraint {}", item.variant, quoted(&item.name)),
-                why: "the Community edition does not have constraints of this kind".to_owned(),
-            });
-        }
+    if database.edition == "community"
+        && let Some(item) = schema.items.iter().find(|item| needs_enterprise(item))
+    {
+        return Err(Error::Unsupported {
+            what: format!("{} constraint {}", item.variant, quoted(&item.name)),
+            why: "the Community edition does not have constraints of this kind".to_owned(),
+        });
     }
     let there = Schema::read(connection, run).await?;
     let foreign: Vec<&SchemaItem> =
@@ -115,7 +115,10 @@ pub(crate) async fn create_schema(
             if error.is_retryable() {
                 return Err(error.into());
             }
-            return Err(Error::Unsupported { what: item.statement.clone(), why: error.to_string() });
+            return Err(Error::Unsupported {
+                what: item.statement.clone(),
+                why: error.to_string(),
+            });
         }
     }
     await_indexes(connection, run).await
@@ -130,13 +133,13 @@ async fn await_indexes(connection: &mut Connection, run: &RunOptions) -> Result<
         let mut waiting = false;
         while let Some(row) = rows.next().await? {
             waiting = true;
-            if let [Value::String(name), Value::String(state), _] = row.as_slice() {
-                if state == "FAILED" {
-                    return Err(Error::Unsupported {
-                        what: format!("index {}", quoted(name)),
-                        why: "building it failed; the server's log tells more".to_owned(),
-                    });
-                }
+            if let [Value::String(name), Value::String(state), _] = row.as_slice()
+                && state == "FAILED"
+            {
+                return Err(Error::Unsupported {
+                    what: format!("index {}", quoted(name)),
+                    why: "building it failed; the server's log tells more".to_owned(),
+                });
             }
         }
         drop(rows);

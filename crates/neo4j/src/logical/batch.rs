@@ -83,7 +83,7 @@ impl Batcher {
             out.int(node.id as i64);
             rows.bytes.extend_from_slice(&self.properties);
             if rows.one_more() {
-                full(self.take(key))?;
+                full(self.take(&key))?;
             }
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Batcher {
             out.int(end as i64);
             rows.bytes.extend_from_slice(&self.properties);
             if rows.one_more() {
-                full(self.take(key))?;
+                full(self.take(&key))?;
             }
         }
         Ok(())
@@ -128,12 +128,12 @@ impl Batcher {
     /// Gives out everything that is left.
     pub(crate) fn flush(&mut self, mut full: impl FnMut(Batch) -> Result<()>) -> Result<()> {
         let keys: Vec<Key> = self.open.keys().cloned().collect();
-        keys.into_iter().try_for_each(|key| full(self.take(key)))
+        keys.iter().try_for_each(|key| full(self.take(key)))
     }
 
-    fn take(&mut self, key: Key) -> Batch {
+    fn take(&mut self, key: &Key) -> Batch {
         let dialect = self.dialect;
-        let statement = match &key {
+        let statement = match key {
             Key::Labels(set) => {
                 let set = escaped(set);
                 let labels = if set.is_empty() { String::new() } else { format!(":{set}") };
@@ -142,9 +142,7 @@ impl Batcher {
                     Nodes::Amend if set.is_empty() => "MATCH (n) WHERE id(n) = row[0]".to_owned(),
                     Nodes::Amend => format!("MATCH (n) WHERE id(n) = row[0] SET n{labels}"),
                 };
-                format!(
-                    "{dialect}UNWIND $rows AS row {node} SET n = row[1] RETURN row[0], id(n)"
-                )
+                format!("{dialect}UNWIND $rows AS row {node} SET n = row[1] RETURN row[0], id(n)")
             }
             Key::Type(kind) => format!(
                 "{dialect}UNWIND $rows AS row \
@@ -153,7 +151,7 @@ impl Batcher {
                 escaped(&quoted(kind))
             ),
         };
-        let rows = self.open.remove(&key).unwrap_or_default();
+        let rows = self.open.remove(key).unwrap_or_default();
         let mut params = Vec::with_capacity(rows.bytes.len() + 16);
         let mut out = Encoder::new(&mut params);
         out.map_header(1);

@@ -52,7 +52,7 @@ pub fn compare(wanted: &DatabaseSection, found: &DatabaseSection) -> Result<()> 
     differences.truncate(TOLD);
     let mut difference = differences.join("; ");
     if more > 0 {
-        difference.push_str(&format!("; and {more} more"));
+        difference.extend(["; and ", &more.to_string(), " more"]);
     }
     Err(Error::Different { difference })
 }

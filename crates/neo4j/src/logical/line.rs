@@ -24,10 +24,7 @@ pub(crate) struct RelationshipLine<'l> {
 }
 
 /// Reads a node; its properties are appended to `properties` as a PackStream map.
-pub(crate) fn node<'l>(
-    line: &'l [u8],
-    properties: &mut Vec<u8>,
-) -> Result<NodeLine<'l>, Failure> {
+pub(crate) fn node<'l>(line: &'l [u8], properties: &mut Vec<u8>) -> Result<NodeLine<'l>, Failure> {
     let members = members(line, properties)?;
     let (Some(id), Some(labels)) = (members.id, members.labels) else {
         return Err(de::Error::custom("a node has id, labels and properties"));

@@ -136,7 +136,15 @@ async fn read(
     if phases[1] != phases[0] {
         progress.enter(phases[1]);
     }
-    let mut late = Late { source, run: &run, shared: &shared, connection: None, nodes: 0, dangling: 0, tallies: Tallies::default() };
+    let mut late = Late {
+        source,
+        run: &run,
+        shared: &shared,
+        connection: None,
+        nodes: 0,
+        dangling: 0,
+        tallies: Tallies::default(),
+    };
     let scan = Scan::begin(&shared, Element::Relationship, source.threads);
     let query = "MATCH ()-[r]->() RETURN r";
     tallies.merge(scan.run(&mut connection, query, &run, Some(&mut late)).await?);
@@ -301,7 +309,11 @@ impl Shared {
     }
 
     /// One thread's work: batches until there are no more.
-    fn work(&self, batches: &Mutex<mpsc::Receiver<RecordBatch>>, element: Element) -> Result<Tallies> {
+    fn work(
+        &self,
+        batches: &Mutex<mpsc::Receiver<RecordBatch>>,
+        element: Element,
+    ) -> Result<Tallies> {
         let mut scanner = Scanner::new(self.writer.is_some());
         loop {
             let batch = lock(batches).blocking_recv();
@@ -362,13 +374,14 @@ impl Scan {
     ) -> Result<Tallies> {
         let mut records = connection.run(query, Params::None, run).await?;
         while let Some(batch) = records.next_batch().await? {
-            if self.shared.failed.load(Ordering::Relaxed) || self.batches.send(batch).await.is_err() {
+            if self.shared.failed.load(Ordering::Relaxed) || self.batches.send(batch).await.is_err()
+            {
                 break;
             }
-            if let Some(late) = &mut late {
-                if lock(&self.shared.waiting).len() >= WAITING {
-                    late.resolve().await?;
-                }
+            if let Some(late) = &mut late
+                && lock(&self.shared.waiting).len() >= WAITING
+            {
+                late.resolve().await?;
             }
         }
         drop(self.batches);

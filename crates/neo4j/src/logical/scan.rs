@@ -177,7 +177,9 @@ fn structure<'a>(record: &'a [u8], wanted: u8, what: &str) -> Result<Decoder<'a>
     if tag == wanted {
         Ok(decoder)
     } else {
-        Err(Error::Unexpected { what: format!("a {what} was asked for, structure {tag:#04x} came") })
+        Err(Error::Unexpected {
+            what: format!("a {what} was asked for, structure {tag:#04x} came"),
+        })
     }
 }
 

@@ -67,7 +67,12 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     fn run(&self, access: Access) -> RunOptions {
-        RunOptions { database: self.database.clone(), access, fetch_size: -1, ..RunOptions::default() }
+        RunOptions {
+            database: self.database.clone(),
+            access,
+            fetch_size: -1,
+            ..RunOptions::default()
+        }
     }
 }
 
@@ -118,8 +123,7 @@ pub async fn write_graph(
         stop: cancel.child_token(),
         progress: Arc::clone(progress),
     });
-    for (element, prefix) in
-        [(Element::Node, "nodes/"), (Element::Relationship, "relationships/")]
+    for (element, prefix) in [(Element::Node, "nodes/"), (Element::Relationship, "relationships/")]
     {
         progress.enter(match element {
             Element::Node => Phase::Nodes,
@@ -305,7 +309,10 @@ impl Restore {
                 *connection = None;
             }
             self.retry_after(error, &mut attempt).await?;
-            while outcome.commit_sent {
+            if !outcome.commit_sent {
+                continue;
+            }
+            loop {
                 let _alone = self.gate.write().await;
                 match self.was_committed(element, batch, connection, &outcome).await {
                     Ok(true) => return self.count(element, batch, &outcome),
@@ -321,7 +328,8 @@ impl Restore {
         *attempt += 1;
         if *attempt >= ATTEMPTS
             || self.stop.is_cancelled()
-            || !matches!(&error, Error::Bolt(error) if error.is_retryable()) {
+            || !matches!(&error, Error::Bolt(error) if error.is_retryable())
+        {
             return Err(error);
         }
         tracing::warn!(%error, attempt, "a batch failed and is tried again");
@@ -359,9 +367,7 @@ impl Restore {
         match found.checked_sub(expected) {
             Some(0) => Ok(false),
             Some(more) if more == batch.rows => Ok(true),
-            _ => {
-                Err(Error::OtherWriter { database: self.database(), what, expected, found })
-            }
+            _ => Err(Error::OtherWriter { database: self.database(), what, expected, found }),
         }
     }
 

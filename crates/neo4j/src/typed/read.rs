@@ -191,7 +191,9 @@ fn put_typed(out: &mut Vec<u8>, kind: &str, value: &str) -> Option<()> {
             let tag = if coordinates.len() == 2 { tag::POINT_2D } else { tag::POINT_3D };
             out.struct_header(tag, coordinates.len() + 1);
             out.int(srid);
-            coordinates.into_iter().for_each(|coordinate| out.float(coordinate));
+            for coordinate in coordinates {
+                out.float(coordinate);
+            }
         }
         _ => return None,
     }

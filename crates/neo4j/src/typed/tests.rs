@@ -30,13 +30,15 @@ fn any_value() -> impl Strategy<Value = Value> {
             .prop_map(|(s, nanos)| Value::LocalDateTime { s, nanos }),
         (-1i64 << 54..1 << 54, nanos.clone(), offset)
             .prop_map(|(s, nanos, offset_s)| Value::DateTime { s, nanos, offset_s }),
-        (-1i64 << 54..1 << 54, nanos.clone(), "[A-Z][a-z]{2,8}/[A-Z][a-z_]{2,8}").prop_map(
-            |(s, nanos, zone)| Value::DateTimeZoned { s, nanos, zone: zone.into() }
-        ),
+        (-1i64 << 54..1 << 54, nanos.clone(), "[A-Z][a-z]{2,8}/[A-Z][a-z_]{2,8}")
+            .prop_map(|(s, nanos, zone)| Value::DateTimeZoned { s, nanos, zone: zone.into() }),
         (any::<i64>(), any::<i64>(), any::<i64>(), nanos)
             .prop_map(|(months, days, s, nanos)| Value::Duration { months, days, s, nanos }),
-        (any::<u16>(), any::<f64>(), any::<f64>())
-            .prop_map(|(srid, x, y)| Value::Point2D { srid: srid.into(), x, y }),
+        (any::<u16>(), any::<f64>(), any::<f64>()).prop_map(|(srid, x, y)| Value::Point2D {
+            srid: srid.into(),
+            x,
+            y
+        }),
         (any::<u16>(), any::<f64>(), any::<f64>(), any::<f64>())
             .prop_map(|(srid, x, y, z)| Value::Point3D { srid: srid.into(), x, y, z }),
     ];
@@ -111,10 +113,7 @@ fn keys_are_in_order_whatever_the_server_sends() {
 fn forms() {
     for (value, json) in [
         (Value::Int(9_007_199_254_740_992), "9007199254740992"),
-        (
-            Value::Int(9_007_199_254_740_993),
-            r#"{"$type":"Integer","_value":"9007199254740993"}"#,
-        ),
+        (Value::Int(9_007_199_254_740_993), r#"{"$type":"Integer","_value":"9007199254740993"}"#),
         (Value::Float(1.0), "1.0"),
         (Value::Float(-0.0), "-0.0"),
         (Value::Float(f64::NEG_INFINITY), r#"{"$type":"Float","_value":"-Infinity"}"#),

@@ -284,7 +284,10 @@ mod tests {
         assert_eq!(text(|o| put_local_time(o, 45_296_500_000_000)), "12:34:56.5");
         assert_eq!(text(|o| put_offset(o, -3723)), "-01:02:03");
         assert_eq!(text(|o| put_duration(o, 14, -3, -1, 500_000_000)), "P14M-3DT-0.5S");
-        assert_eq!(text(|o| put_point(o, 9157, &[1.0, -0.0, 2.5])), "SRID=9157;POINT Z (1.0 -0.0 2.5)");
+        assert_eq!(
+            text(|o| put_point(o, 9157, &[1.0, -0.0, 2.5])),
+            "SRID=9157;POINT Z (1.0 -0.0 2.5)"
+        );
         assert_eq!(
             zoned_date_time("2015-11-21T21:40:32.142Z[Europe/Oslo]"),
             Some((1_448_142_032, 142_000_000, "Europe/Oslo"))

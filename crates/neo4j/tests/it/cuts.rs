@@ -42,7 +42,7 @@ impl Proxy {
                 number += 1;
                 // Spread over the messages of a batch; some connections live longer.
                 let budget = cut_after / 2 + (number * 7_919_717) % cut_after;
-                let (counter, to_client) = (Arc::clone(&counter), number % 2 == 0);
+                let (counter, to_client) = (Arc::clone(&counter), number.is_multiple_of(2));
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)).await else {
                         return;
@@ -183,7 +183,10 @@ async fn another_writer_is_noticed_and_a_cancelled_restore_stops() {
     let (result, ()) = tokio::join!(restoring, meddling);
     let error = result.unwrap_err();
     assert!(
-        matches!(error, Error::Different { .. } | Error::NotEmpty { .. } | Error::OtherWriter { .. }),
+        matches!(
+            error,
+            Error::Different { .. } | Error::NotEmpty { .. } | Error::OtherWriter { .. }
+        ),
         "{error}"
     );
 }

@@ -12,7 +12,9 @@ use crate::world::{World, restore, source, target};
 async fn a_busy_database_gives_a_backup_that_restores() {
     let world = World::take().await;
     let lts = world.lts;
-    lts.query("UNWIND range(1, 20000) AS i CREATE (:Base {i: i, text: 'text ' + i})").await.unwrap();
+    lts.query("UNWIND range(1, 20000) AS i CREATE (:Base {i: i, text: 'text ' + i})")
+        .await
+        .unwrap();
     lts.query("MATCH (a:Base) CREATE (a)-[:SELF]->(a)").await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = |statement: &'static str| {
@@ -31,7 +33,9 @@ async fn a_busy_database_gives_a_backup_that_restores() {
     let writers = [
         writer("CREATE (:New {at: timestamp()})-[:PAIR]->(:New)"),
         writer("MATCH (n:New) WITH n LIMIT 1 DETACH DELETE n"),
-        writer("MATCH (n:Base) WITH n SKIP toInteger(rand() * 1000) LIMIT 1 CREATE (n)-[:LINK]->(:New)"),
+        writer(
+            "MATCH (n:Base) WITH n SKIP toInteger(rand() * 1000) LIMIT 1 CREATE (n)-[:LINK]->(:New)",
+        ),
     ];
     let mut late = 0;
     for _ in 0..3 {

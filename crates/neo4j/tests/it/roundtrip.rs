@@ -21,7 +21,10 @@ async fn round_trip(world: &World, graph: &dyn GraphSource) {
     let snapshot_section = archive.section.snapshot.unwrap();
     assert!(snapshot_section.exact, "nothing wrote meanwhile: {snapshot_section:?}");
     let counts = archive.section.counts.clone().unwrap();
-    assert_eq!((counts.nodes as usize, counts.relationships as usize), (model.nodes.len(), model.relationships.len()));
+    assert_eq!(
+        (counts.nodes as usize, counts.relationships as usize),
+        (model.nodes.len(), model.relationships.len())
+    );
     assert_eq!((counts.late_nodes, counts.dangling_relationships), (0, 0));
 
     // Into the newer line.
@@ -81,9 +84,14 @@ async fn nothing_of_ours_stays_behind() {
     // A server that has never seen anything else.
     let fresh = lifeboat_testkit::Neo4j::start(lifeboat_testkit::Line::Current).await.unwrap();
     restore(&target(&fresh), &archive).await.unwrap();
-    for procedure in ["db.labels() YIELD label AS name", "db.relationshipTypes() YIELD relationshipType AS name", "db.propertyKeys() YIELD propertyKey AS name"] {
+    for procedure in [
+        "db.labels() YIELD label AS name",
+        "db.relationshipTypes() YIELD relationshipType AS name",
+        "db.propertyKeys() YIELD propertyKey AS name",
+    ] {
         let query = format!("CALL {procedure} RETURN name ORDER BY name");
-        let (was, is) = (world.lts.query(&query).await.unwrap(), fresh.query(&query).await.unwrap());
+        let (was, is) =
+            (world.lts.query(&query).await.unwrap(), fresh.query(&query).await.unwrap());
         for name in &is {
             assert!(was.contains(name), "{procedure}: {name:?} is not of the source");
         }

@@ -85,8 +85,7 @@ pub(crate) async fn restore(
     let progress = Arc::new(Progress::default());
     let cancel = CancellationToken::new();
     write_graph(options, payload, &archive.section, &progress, &cancel).await?;
-    let read =
-        Source { config: options.config.clone(), database: None, threads: 2 };
+    let read = Source { config: options.config.clone(), database: None, threads: 2 };
     let found = fingerprint(&read, &progress).await?;
     compare(&archive.section, &found)?;
     Ok(found)
