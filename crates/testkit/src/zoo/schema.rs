@@ -34,6 +34,8 @@ pub(super) fn common() -> Vec<Rule> {
         Rule::new(Range, Node, "`", &["`"], &["`"]),
         // A server's own statement for this one creates another.
         Rule::new(Range, Node, "odd \\u0060 rule", &["a\\u0060b"], &["a\\u0060b"]),
+        // After a backslash that escapes it, the same is no escape.
+        Rule::new(Range, Node, r"odd \\u0041 rule", &[r"a\\u0041b"], &[r"a\\u0041b"]),
         Rule::new(Text, Node, "text", &["Specimen"], &["name"]),
         Rule::new(Text, Relationship, "text_relationship", &["SHOWS"], &["name"]),
         Rule::new(Point, Node, "point", &["Place"], &["at"]),
