@@ -162,10 +162,12 @@ impl Neo4j {
         let mut server_options = if options.production_jvm {
             ServerOptions::new(home)
         } else {
-            let mut flag = OsString::from("-XX:SharedArchiveFile=");
-            flag.push(assembled.classes());
             let mut options = quick(&home);
-            options.jvm_flags.push(flag);
+            if assembled.classes().exists() {
+                let mut flag = OsString::from("-XX:SharedArchiveFile=");
+                flag.push(assembled.classes());
+                options.jvm_flags.push(flag);
+            }
             options
         };
         server_options.auth = options.auth;

