@@ -186,7 +186,7 @@ async fn manual_and_completions_are_made() {
     assert!(folder.path().join("lifeboat-restore.1").exists());
     for shell in ["bash", "zsh", "fish"] {
         let script = Ran::of(lifeboat(["completions", shell])).await.code(0).stdout;
-        assert!(script.contains("--retention-days"), "{shell}");
+        assert!(script.contains("retention-days"), "{shell}");
     }
     // Bash accepts what was made for it.
     let check = format!("source <({LIFEBOAT} completions bash)");
