@@ -1,7 +1,7 @@
 //! A folder as a store.
 //!
-//! `object_store`'s local store does the reading and the writing, every write synced to the disk
-//! before it shows. This adds what a vault needs beyond: a folder that need not exist yet;
+//! `object_store`'s local store does the reading and the large uploads, synced to the disk before
+//! they show. This adds what a vault needs beyond: a folder that need not exist yet;
 //! create-if-absent on file systems without hard links; a listing that nothing in the folder can
 //! make fail; and the half-written files of a killed process (`NAME#1`), which the local store
 //! hides, shown in the listing so that they can be found and removed.
@@ -110,13 +110,26 @@ impl FolderStore {
         Ok(objects)
     }
 
-    fn create_now(path: &FsPath, payload: &PutPayload, location: &Path) -> Result<PutResult> {
-        let (mut file, staged) = stage(path).map_err(|e| of_io(e, location))?;
-        let published = (|| {
+    fn put_now(
+        path: &FsPath,
+        payload: &PutPayload,
+        location: &Path,
+        create: bool,
+    ) -> Result<PutResult> {
+        // What is missing when this fails is the folder.
+        let (mut file, staged) = stage(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => of_io(e, &Path::default()),
+            _ => of_io(e, location),
+        })?;
+        let published = (|| -> io::Result<Option<String>> {
             payload.iter().try_for_each(|part| file.write_all(part))?;
             file.sync_all()?;
             let meta = file.metadata()?;
-            publish(&staged, path)?;
+            if create {
+                publish(&staged, path)?;
+            } else {
+                fs::rename(&staged, path)?;
+            }
             path.parent().map_or(Ok(()), sync_folder)?;
             Ok(describe(&meta, location.clone()).e_tag)
         })();
@@ -124,7 +137,11 @@ impl FolderStore {
             Ok(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Extensions::default() }),
             Err(error) => {
                 let _ = fs::remove_file(&staged);
-                Err(of_io(error, location))
+                Err(match error.kind() {
+                    // Somebody took the half-written file for a leftover; it can be written again.
+                    io::ErrorKind::NotFound => generic(io::ErrorKind::Interrupted.into()),
+                    _ => of_io(error, location),
+                })
             }
         }
     }
@@ -190,11 +207,13 @@ impl ObjectStore for FolderStore {
         opts: PutOptions,
     ) -> Result<PutResult> {
         let inner = self.inner()?;
-        if !matches!(opts.mode, PutMode::Create) {
-            return inner.put_opts(location, payload, opts).await;
-        }
+        let create = match opts.mode {
+            PutMode::Create => true,
+            PutMode::Overwrite => false,
+            PutMode::Update(_) => return inner.put_opts(location, payload, opts).await,
+        };
         let (path, location) = (self.file(location), location.clone());
-        blocking(move || Self::create_now(&path, &payload, &location)).await
+        blocking(move || Self::put_now(&path, &payload, &location, create)).await
     }
 
     async fn put_multipart_opts(

@@ -15,6 +15,7 @@ use object_store::{MultipartUpload, PutMultipartOptions, PutPayload};
 use tokio::task::JoinSet;
 
 use crate::claim::{Claim, Purpose, Tombstone};
+use crate::error::Translator;
 use crate::error::translate::Place;
 use crate::retry::PartRetry;
 use crate::vault::{Created, object_path};
@@ -379,31 +380,32 @@ impl BackupWriter {
             self.stored = true;
             let completed = upload.complete().await;
             if let Err(error) = completed {
-                return Err(self.explain(&error));
+                // Of a folder's half-written file, only a clean-up can have taken it away.
+                let discarded = self.vault.folder().is_some() && Translator::is_gone(&error);
+                return Err(if discarded { self.discarded() } else { self.explain(&error) });
             }
             self.upload = None;
         }
         Ok(())
     }
 
-    /// Whether the archive is there in full, and the claim is still ours.
+    /// Whether the claim is still ours, and the archive there in full.
     async fn check_stored(&self) -> Result<(), Error> {
+        let claim = self.vault.read_claim(&self.name).await?;
+        if claim.is_none_or(|claim| claim.token != self.claim.token) {
+            return Err(self.discarded());
+        }
         let archive = &self.claim.archive;
         let found = self.vault.head(archive).await?.map_or(0, |meta| meta.size);
-        if found != self.written {
-            return Err(Error::Incomplete {
-                vault: self.vault.to_string(),
-                object: archive.clone(),
-                expected: self.written,
-                found,
-            });
+        if found == self.written {
+            return Ok(());
         }
-        let claim = self.vault.get_small(&self.name.claim_file(), 1 << 20).await?;
-        let ours = claim
-            .and_then(Result::ok)
-            .and_then(|bytes| Claim::parse(&bytes, &self.name))
-            .is_some_and(|claim| claim.token == self.claim.token);
-        if ours { Ok(()) } else { Err(self.discarded()) }
+        Err(Error::Incomplete {
+            vault: self.vault.to_string(),
+            object: archive.clone(),
+            expected: self.written,
+            found,
+        })
     }
 
     fn discarded(&self) -> Error {

@@ -70,8 +70,17 @@ fn ask<T: StdError + 'static, R>(
 
 /// The status code in an error of the stores' library.
 fn status(text: &str) -> Option<u16> {
-    let (_, rest) = text.split_once("status code: ")?;
+    // The second form is that of one deletion among several.
+    let (_, rest) = text.split_once("status code: ").or_else(|| text.split_once("(code: "))?;
     rest.get(..3)?.parse().ok()
+}
+
+/// Without what the stores' library says before every error.
+fn without_maker(text: &str) -> &str {
+    match text.strip_prefix("Generic ").and_then(|rest| rest.split_once(" error: ")) {
+        Some((maker, rest)) if !maker.contains(' ') => rest,
+        _ => text,
+    }
 }
 
 /// The `<Code>` of an XML answer of Azure, S3 or Google Cloud.
@@ -112,6 +121,11 @@ impl Translator {
             text.push('…');
         }
         text
+    }
+
+    /// Whether a file was gone that should have been there.
+    pub(crate) fn is_gone(error: &object_store::Error) -> bool {
+        ask(error, &|io: &io::Error| (io.kind() == io::ErrorKind::NotFound).then_some(())).is_some()
     }
 
     pub(crate) fn missing(&self) -> Error {
@@ -166,12 +180,16 @@ impl Translator {
             return self.missing();
         }
         let reason = match (code, message(&text)) {
-            ("", None) => self.clean(&text),
+            ("", None) => self.clean(without_maker(&text)),
             (code, None) => self.clean(code),
             ("", Some(message)) => self.clean(message),
             (code, Some(message)) => self.clean(&format!("{message} ({code})")),
         };
-        if code.contains("Immutable") || code == "LeaseIdMissing" || code == "ObjectLocked" {
+        if code.contains("Immutable")
+            || (status == Some(409) && text.contains("immutable"))
+            || code == "LeaseIdMissing"
+            || code == "ObjectLocked"
+        {
             let hint = "it is protected against change; wait until its time is over".to_owned();
             return Error::Denied { vault, action, object, reason, hint };
         }
@@ -286,8 +304,8 @@ impl Translator {
                      and that this machine's clock is right"
                 ),
                 "AuthorizationFailure" => format!(
-                    "the network rules of {account} shut this machine out: allow its address or \
-                     network, or use a private endpoint"
+                    "used {means}: check that it is of the account {account}, and that the \
+                     account's network rules let this machine in"
                 ),
                 "KeyBasedAuthenticationNotPermitted" => format!(
                     "{account} takes no keys: log in with `az login` or use a managed identity"
@@ -360,6 +378,12 @@ mod tests {
         assert!(error.to_string().contains("clock"), "{error}");
         assert!(!error.to_string().contains("RequestId"), "{error}");
         let error = translate(&xml("409 Conflict", "BlobImmutableDueToPolicy"));
+        assert!(matches!(&error, Error::Denied { .. }), "{error}");
+        let deleting = |code: u16, reason: &str| {
+            generic(&format!("Bulk delete request failed for key x: {reason} (code: {code})"))
+        };
+        assert!(matches!(translate(&deleting(403, "no right")), Error::Denied { .. }));
+        let error = translate(&deleting(409, "not permitted as the blob is immutable"));
         assert!(matches!(&error, Error::Denied { .. }), "{error}");
         let error = translate(&xml("503 Service Unavailable", "ServerBusy"));
         assert!(error.is_retryable(), "{error}");
