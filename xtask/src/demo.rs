@@ -41,7 +41,10 @@ pub(crate) async fn demo(options: &Options) -> anyhow::Result<()> {
     run(&mut cargo(["build", "--quiet", "--package", "lifeboat-cli"]))?;
     let lifeboat = binary()?;
 
-    heading(&format!("A Neo4j {} Community server, with a graph of real source code", line.version()));
+    heading(&format!(
+        "A Neo4j {} Community server, with a graph of real source code",
+        line.version()
+    ));
     let server = Neo4j::start(line).await?;
     let limit = if options.nodes == 0 { Limit::NONE } else { Limit::nodes(options.nodes) };
     let graph = CodeGraph::build(limit)?;

@@ -20,7 +20,7 @@ const SKEW: i64 = 30;
 const LOW_SPACE: u64 = 1 << 30;
 
 /// Leftovers younger than this may belong to a backup that is running.
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+const GRACE: Duration = Duration::from_hours(24);
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn remove(days: i64, index: usize, good: Option<usize>) -> bool {
-        let retention = Some(Duration::from_secs(30 * 86_400));
+        let retention = Some(Duration::from_hours(30 * 24));
         decide(retention, SignedDuration::from_hours(days * 24), index, good).0
     }
 

@@ -154,9 +154,9 @@ pub fn quoted(name: &str) -> String {
 }
 
 /// Names and statements as Cypher must be given them: it reads `\u` and four digits as the
-/// character of that number anywhere in a query, so a backslash before a `u` is written as one.
+/// character of that number anywhere in a query, names included, so every backslash is written so.
 pub fn escaped(cypher: &str) -> String {
-    cypher.replace("\\u", "\\u005Cu")
+    cypher.replace('\\', "\\u005C")
 }
 
 /// The first 16 bytes of a hash as the number that is summed.
@@ -187,8 +187,12 @@ mod tests {
         let parts = [part("A", &[1, u128::MAX]), part("B", &[7]), part("A", &[5])];
         let mut forward = Tallies::default();
         let mut backward = Tallies::default();
-        parts.iter().for_each(|p| forward.merge(p.clone()));
-        parts.iter().rev().for_each(|p| backward.merge(p.clone()));
+        for part in &parts {
+            forward.merge(part.clone());
+        }
+        for part in parts.iter().rev() {
+            backward.merge(part.clone());
+        }
         assert_eq!(forward.fingerprint(3), backward.fingerprint(3));
         assert_eq!(forward.node_count(), 4);
         assert_ne!(forward.fingerprint(3).graph, forward.fingerprint(4).graph);

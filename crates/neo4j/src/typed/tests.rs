@@ -20,8 +20,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::Float),
         prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324])
             .prop_map(Value::Float),
-        prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Value::Bytes(bytes.into())),
-        any::<String>().prop_map(|text| Value::String(text.into())),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(Value::Bytes),
+        any::<String>().prop_map(Value::String),
         (-365_243_219_162i64..=365_241_780_471).prop_map(|days| Value::Date { days }),
         (0i64..86_400_000_000_000).prop_map(|nanos| Value::LocalTime { nanos }),
         (0i64..86_400_000_000_000, offset.clone())
@@ -31,7 +31,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         (-1i64 << 54..1 << 54, nanos.clone(), offset)
             .prop_map(|(s, nanos, offset_s)| Value::DateTime { s, nanos, offset_s }),
         (-1i64 << 54..1 << 54, nanos.clone(), "[A-Z][a-z]{2,8}/[A-Z][a-z_]{2,8}")
-            .prop_map(|(s, nanos, zone)| Value::DateTimeZoned { s, nanos, zone: zone.into() }),
+            .prop_map(|(s, nanos, zone)| Value::DateTimeZoned { s, nanos, zone }),
         (any::<i64>(), any::<i64>(), any::<i64>(), nanos)
             .prop_map(|(months, days, s, nanos)| Value::Duration { months, days, s, nanos }),
         (any::<u16>(), any::<f64>(), any::<f64>()).prop_map(|(srid, x, y)| Value::Point2D {
