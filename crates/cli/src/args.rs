@@ -400,8 +400,8 @@ mod tests {
 
     #[test]
     fn times_have_a_unit() {
-        assert_eq!(duration("90m"), Ok(std::time::Duration::from_secs(5400)));
-        assert_eq!(duration("7d"), Ok(std::time::Duration::from_secs(7 * 86_400)));
+        assert_eq!(duration("90m"), Ok(std::time::Duration::from_mins(90)));
+        assert_eq!(duration("7d"), Ok(std::time::Duration::from_hours(7 * 24)));
         for text in ["", "1", "h", "1w", "-1h", "1.5h", "99999999999d", "1 h"] {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -82,7 +82,6 @@ fn exit_code(error: &Error) -> ExitCode {
 /// Where this program knows better than the library what the person can do.
 fn own_hint(error: &Error) -> Option<String> {
     match error {
-        Error::Interrupted => None,
         Error::RolledBack { .. } if exit_code(error) == ExitCode::Interrupted => {
             Some("the database is as it was; the safety backup can go when you like".into())
         }

@@ -137,9 +137,9 @@ impl Watcher {
                 bar.set_message(name(snapshot.phase));
             }
             if snapshot.total == 0 {
-                bar.unset_length()
+                bar.unset_length();
             } else {
-                bar.set_length(snapshot.total)
+                bar.set_length(snapshot.total);
             }
             bar.set_position(snapshot.done);
             bar.tick();

@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(many(0, "node"), "0 nodes");
         assert_eq!(took(Duration::from_millis(430)), "0.4 s");
         assert_eq!(took(Duration::from_secs(125)), "2 min 5 s");
-        assert_eq!(took(Duration::from_secs(12_000)), "3 h 20 min");
+        assert_eq!(took(Duration::from_mins(200)), "3 h 20 min");
         assert_eq!(age(SignedDuration::from_secs(-1)), "in the future");
         assert_eq!(age(SignedDuration::from_secs(7 * 3600)), "7 h");
         assert_eq!(age(SignedDuration::from_hours(24 * 12)), "12 d");

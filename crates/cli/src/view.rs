@@ -12,6 +12,8 @@ pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod verify;
 
+use std::fmt::Write as _;
+
 use lifeboat::format::{Manifest, Snapshot};
 
 /// The note that the engine leaves in a safety backup.
@@ -22,10 +24,30 @@ fn safety_of(manifest: &Manifest) -> Option<&str> {
     manifest.options.get(SAFETY_NOTE).map(String::as_str)
 }
 
+/// The widest name that others are aligned with.
+const MAX_WIDTH: usize = 32;
+
 /// Lines of a name and a value, aligned.
-fn pairs(lines: &[(&str, String)]) -> String {
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    lines.iter().map(|(name, value)| format!("  {name:width$}  {value}\n")).collect()
+fn pairs<N: AsRef<str>>(lines: &[(N, String)]) -> String {
+    let names = lines.iter().map(|(name, _)| name.as_ref().chars().count());
+    let width = names.max().unwrap_or(0).min(MAX_WIDTH);
+    let mut text = String::new();
+    for (name, value) in lines {
+        let _ = writeln!(text, "  {:width$}  {value}", name.as_ref());
+    }
+    text
+}
+
+/// A text that somebody else has chosen: such as could play with the terminal or with the eye is
+/// shown in quotes, and escaped.
+fn foreign(text: &str) -> String {
+    let escaped = text.escape_debug().to_string();
+    let unquoted = escaped.replace("\\'", "'").replace("\\\"", "\"");
+    if unquoted == text && text.trim() == text && !text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("\"{escaped}\"")
+    }
 }
 
 /// What a backup's transactions mean for whoever will restore it.
@@ -49,3 +71,20 @@ fn seconds(duration: std::time::Duration) -> f64 {
 
 #[cfg(test)]
 pub(crate) mod sample;
+
+#[cfg(test)]
+mod tests {
+    use super::foreign;
+
+    #[test]
+    fn names_cannot_play_with_the_terminal() {
+        for plain in ["Person", "a b", "ä漢😀", "it's \"x\"", "`odd`"] {
+            assert_eq!(foreign(plain), plain);
+        }
+        assert_eq!(foreign("\x1b[2J"), r#""\u{1b}[2J""#);
+        assert_eq!(foreign("a\nb"), r#""a\nb""#);
+        assert_eq!(foreign("\u{202e}x"), r#""\u{202e}x""#);
+        assert_eq!(foreign(" x"), "\" x\"");
+        assert_eq!(foreign(""), "\"\"");
+    }
+}

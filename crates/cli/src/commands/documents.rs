@@ -17,16 +17,12 @@ pub(super) fn completions(args: &CompletionsArgs, output: Output) -> Result<Exit
 
 pub(super) fn man(args: &ManArgs, output: Output) -> Result<ExitCode> {
     let command = crate::command();
-    match &args.dir {
-        Some(folder) => {
-            clap_mangen::generate_to(command, folder)
-                .map_err(|error| cannot_write(folder, &error))?;
-        }
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
-            output.print(&String::from_utf8_lossy(&page))?;
-        }
+    if let Some(folder) = &args.dir {
+        clap_mangen::generate_to(command, folder).map_err(|error| cannot_write(folder, &error))?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        output.print(&String::from_utf8_lossy(&page))?;
     }
     Ok(ExitCode::Ok)
 }

@@ -1,5 +1,7 @@
 //! What the doctor found.
 
+use std::fmt::Write as _;
+
 use lifeboat::doctor::{Diagnosis, Outcome};
 
 use crate::output::{GREEN, RED, YELLOW, paint};
@@ -48,14 +50,16 @@ pub(crate) fn text(diagnosis: &Diagnosis, ascii: bool, colour: bool) -> String {
             Outcome::Failed => ("✗", "FAIL", RED),
         };
         let mark = paint(colour, code, if ascii { plain } else { mark });
-        text.push_str(&format!("{mark} {:width$}  {}\n", check.name, check.detail));
+        let _ = writeln!(text, "{mark} {:width$}  {}", check.name, check.detail);
     }
     let count = |outcome| diagnosis.checks.iter().filter(|check| check.outcome == outcome).count();
-    text.push_str(&match (count(Outcome::Failed), count(Outcome::Warning)) {
-        (0, 0) => "everything is as it should be\n".to_owned(),
-        (0, warnings) => format!("works, with {warnings} to look at\n"),
-        (failed, _) => format!("{failed} of {} checks failed\n", diagnosis.checks.len()),
-    });
+    let verdict = match (count(Outcome::Failed), count(Outcome::Warning)) {
+        (0, 0) => "everything is as it should be".to_owned(),
+        (0, warnings) => format!("works, with {warnings} to look at"),
+        (failed, _) => format!("{failed} of {} checks failed", diagnosis.checks.len()),
+    };
+    text.push_str(&verdict);
+    text.push('\n');
     text
 }
 

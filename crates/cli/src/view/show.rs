@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lifeboat::format::Manifest;
 
-use super::{backup::schema, pairs, snapshot_words};
+use super::{backup::schema, foreign, pairs, snapshot_words};
 use crate::units;
 
 /// What a program reads: the manifest, without the table of frames, which is for machines that
@@ -73,7 +73,7 @@ pub(crate) fn text(manifest: &Manifest, vault: &str, now: Timestamp) -> String {
     if !manifest.options.is_empty() {
         text.push_str("notes\n");
         let notes: Vec<_> =
-            manifest.options.iter().map(|(key, note)| (key.as_str(), note.clone())).collect();
+            manifest.options.iter().map(|(key, note)| (foreign(key), foreign(note))).collect();
         text.push_str(&pairs(&notes));
     }
     text
@@ -84,7 +84,7 @@ fn numbers(title: &str, map: &BTreeMap<String, u64>) -> String {
         return String::new();
     }
     let lines: Vec<_> =
-        map.iter().map(|(name, number)| (name.as_str(), units::count(*number))).collect();
+        map.iter().map(|(name, number)| (foreign(name), units::count(*number))).collect();
     format!("{title}\n{}", pairs(&lines))
 }
 

@@ -3,6 +3,8 @@
 //!
 //! The servers are shared by all tests; whoever uses the database holds its lock.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod faults;
 mod interrupts;
 mod proxy;

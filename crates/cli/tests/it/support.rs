@@ -215,6 +215,10 @@ pub(crate) fn settings() -> insta::Settings {
         ),
         (r"\[SIZE\]/s", "[RATE]"),
         (r" +\[DURATION\]  +\[SIZE\]", "  [AGE]  [SIZE]"),
+        (r"\b[\d,]+ constraints, [\d,]+ indexes", "[SCHEMA]"),
+        (r"\b[1-9][\d,]* nodes, [1-9][\d,]* relationships", "[GRAPH]"),
+        (r"(nodes|relationships)  +[\d,]+", "$1  [COUNT]"),
+        (r"  +[\d,]+  +[\d,]+  logical", "  [COUNT]  [COUNT]  logical"),
         (r"(?m)^(NAME) +(AGE) +(SIZE)", "$1  $2  $3"),
     ] {
         settings.add_filter(pattern, replacement);
