@@ -1,16 +1,16 @@
 //! A folder as a store.
 //!
-//! `object_store`'s local store does the reading and the large uploads, synced to the disk before
-//! they show. This adds what a vault needs beyond: a folder that need not exist yet;
-//! create-if-absent on file systems without hard links; a listing that nothing in the folder can
-//! make fail; and the half-written files of a killed process (`NAME#1`), which the local store
-//! hides, shown in the listing so that they can be found and removed.
+//! Reading is left to `object_store`'s local store. Writing is done here: every file is synced to
+//! the disk before it gets its name, create-if-absent works without hard links, and the folder need
+//! not exist at first. So is listing: nothing that lies in the folder can make it fail, and it shows
+//! the half-written files of a killed process (`NAME#123`), so that they can be found and removed.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
@@ -20,6 +20,7 @@ use object_store::path::Path;
 use object_store::{
     CopyOptions, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 
 const STORE: &str = "Folder";
@@ -83,7 +84,7 @@ impl FolderStore {
         if !meta.is_dir() {
             return Err(generic(io::ErrorKind::NotADirectory.into()));
         }
-        let made = LocalFileSystem::new_with_prefix(&self.root)?.with_fsync(true);
+        let made = LocalFileSystem::new_with_prefix(&self.root)?;
         Ok(self.inner.get_or_init(|| made))
     }
 
@@ -147,18 +148,14 @@ impl FolderStore {
     }
 }
 
-/// Opens a file that no listing takes for an object, beside `path`.
+/// Opens a file that no listing takes for an object, beside `path`. Its name is never used twice:
+/// somebody who takes it for a leftover and removes it must not make room for another of its name,
+/// which the first writer would then publish as his own.
 fn stage(path: &FsPath) -> io::Result<(File, PathBuf)> {
-    for number in 1_u32.. {
-        let mut staged = path.as_os_str().to_owned();
-        staged.push(format!("#{number}"));
-        let staged = PathBuf::from(staged);
-        match OpenOptions::new().write(true).create_new(true).open(&staged) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return Ok((other?, staged)),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(format!("#{}", uuid::Uuid::new_v4().as_u128()));
+    let staged = PathBuf::from(staged);
+    Ok((OpenOptions::new().write(true).create_new(true).open(&staged)?, staged))
 }
 
 /// Gives a file its name in one step, unless the name is taken.
@@ -221,7 +218,16 @@ impl ObjectStore for FolderStore {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner()?.put_multipart_opts(location, opts).await
+        self.inner()?;
+        // A file has no attributes, and no tags.
+        let _ = opts;
+        let (path, location) = (self.file(location), location.clone());
+        blocking(move || {
+            let (file, staged) = stage(&path).map_err(|e| of_io(e, &location))?;
+            let file = Arc::new(file);
+            Ok(Box::new(FolderUpload { path, staged: Some(staged), file, offset: 0 }) as _)
+        })
+        .await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -267,6 +273,73 @@ impl ObjectStore for FolderStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner()?.copy_opts(from, to, options).await
+    }
+}
+
+/// A large file being written. Dropped before it is complete, it removes what it wrote.
+#[derive(Debug)]
+struct FolderUpload {
+    path: PathBuf,
+    staged: Option<PathBuf>,
+    file: Arc<File>,
+    offset: u64,
+}
+
+#[async_trait]
+impl MultipartUpload for FolderUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let (file, mut offset) = (Arc::clone(&self.file), self.offset);
+        self.offset += data.content_length() as u64;
+        Box::pin(blocking(move || {
+            for part in &data {
+                file.write_all_at(part, offset).map_err(generic)?;
+                offset += part.len() as u64;
+            }
+            Ok(())
+        }))
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let Some(staged) = self.staged.take() else {
+            return Err(generic(io::ErrorKind::NotFound.into()));
+        };
+        let (path, file) = (self.path.clone(), Arc::clone(&self.file));
+        blocking(move || {
+            let published = (|| {
+                file.sync_all()?;
+                let meta = file.metadata()?;
+                fs::rename(&staged, &path)?;
+                path.parent().map_or(Ok(()), sync_folder)?;
+                Ok(describe(&meta, Path::default()).e_tag)
+            })();
+            match published {
+                Ok(e_tag) => {
+                    Ok(PutResult { e_tag, version: None, extensions: Extensions::default() })
+                }
+                Err(error) => {
+                    let _ = fs::remove_file(&staged);
+                    Err(generic(error))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        let Some(staged) = self.staged.take() else { return Ok(()) };
+        blocking(move || match fs::remove_file(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(generic(error)),
+            _ => Ok(()),
+        })
+        .await
+    }
+}
+
+impl Drop for FolderUpload {
+    fn drop(&mut self) {
+        if let Some(staged) = &self.staged {
+            let _ = fs::remove_file(staged);
+        }
     }
 }
 

@@ -365,6 +365,7 @@ impl BackupWriter {
     async fn complete(&mut self) -> Result<(), Error> {
         let rest = self.take(self.waiting_len);
         if self.upload.is_none() {
+            self.check_claim().await?;
             self.stored = true;
             let archive = self.claim.archive.clone();
             return self.vault.put(&archive, rest).await;
@@ -376,6 +377,8 @@ impl BackupWriter {
         while !self.tasks.is_empty() {
             self.join_one().await?;
         }
+        // Not before the last moment: if the name has been given to another, so has the archive's.
+        self.check_claim().await?;
         if let Some(upload) = &mut self.upload {
             self.stored = true;
             let completed = upload.complete().await;
@@ -389,12 +392,17 @@ impl BackupWriter {
         Ok(())
     }
 
-    /// Whether the claim is still ours, and the archive there in full.
-    async fn check_stored(&self) -> Result<(), Error> {
-        let claim = self.vault.read_claim(&self.name).await?;
-        if claim.is_none_or(|claim| claim.token != self.claim.token) {
-            return Err(self.discarded());
+    /// Whether the claim is still ours.
+    async fn check_claim(&self) -> Result<(), Error> {
+        match self.vault.read_claim(&self.name).await? {
+            Some(claim) if claim.token == self.claim.token => Ok(()),
+            _ => Err(self.discarded()),
         }
+    }
+
+    /// Whether the archive is there in full, and the claim still ours.
+    async fn check_stored(&self) -> Result<(), Error> {
+        self.check_claim().await?;
         let archive = &self.claim.archive;
         let found = self.vault.head(archive).await?.map_or(0, |meta| meta.size);
         if found == self.written {
