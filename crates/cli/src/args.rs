@@ -223,12 +223,16 @@ pub(crate) struct VerifyArgs {
     Every byte of the backup is verified before the database is touched. Afterwards the database \
     is read back, and its counts and fingerprint are compared with those of the backup.\n\n\
     A database that is not empty is left alone, unless --replace is given: then it is backed up \
-    first, and put back if anything fails.",
+    first, and put back if anything fails.\n\n\
+    With --bulk a large graph goes into the home of a stopped server, through Neo4j's own importer: \
+    several times as fast, with the same proof. What --replace takes away is kept beside, in the \
+    home's data folder.",
     after_help = "\
 Examples:
   lifeboat restore latest --dry-run
   lifeboat restore neo4j-backup-20261124-020000
-  lifeboat restore neo4j-backup-20261124-020000.tar.gz --replace --yes"
+  lifeboat restore neo4j-backup-20261124-020000.tar.gz --replace --yes
+  lifeboat restore latest --bulk --into-home /var/lib/neo4j --neo4j /usr/share/neo4j"
 )]
 pub(crate) struct RestoreArgs {
     /// Which backup: `latest`, a name, or the name of its file
@@ -247,6 +251,18 @@ pub(crate) struct RestoreArgs {
     /// Do not ask before data is replaced
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Import into the home of a stopped server instead of writing to a running one
+    #[arg(long, requires = "into_home", conflicts_with = "dry_run", help_heading = "Bulk")]
+    pub(crate) bulk: bool,
+    /// The home: the folder that holds the server's `data` and `conf`
+    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    pub(crate) into_home: Option<PathBuf>,
+    /// The folder that holds Neo4j's `lib`, when it is not the home
+    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j: Option<PathBuf>,
+    /// A Java to run it with, instead of the one that is found
+    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    pub(crate) java: Option<PathBuf>,
     /// How to compress the safety backup: `zstd` or `gzip`, as in `zstd:9`
     #[arg(
         long,

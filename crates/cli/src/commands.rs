@@ -1,6 +1,7 @@
 //! One file a command: settings in, engine, report out.
 
 mod backup;
+mod bulk;
 mod config;
 mod doctor;
 mod documents;

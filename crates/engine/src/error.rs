@@ -141,7 +141,7 @@ impl Error {
             }
             Self::DatabaseExists { .. } => ExitCode::GuardRefused,
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
-            Self::RolledBack { cause, .. } if matches!(**cause, Self::Interrupted) => {
+            Self::RolledBack { cause, .. } if cause.exit_code() == ExitCode::Interrupted => {
                 ExitCode::Interrupted
             }
             _ => ExitCode::Failed,

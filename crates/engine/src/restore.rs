@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::backup::{BackupOptions, backup};
-use crate::select::{Selector, select};
+use crate::select::{SAFETY_NOTE, Selector, select};
 use crate::verify::{Level, verify};
 use crate::{Error, Progress, Result, Target, threads};
 
@@ -194,7 +194,7 @@ async fn safety_backup(
         vault: options.vault.clone(),
         name: None,
         compression: options.compression,
-        notes: vec![("safety-backup-before-restore-of".to_owned(), plan.manifest.name.to_string())],
+        notes: vec![(SAFETY_NOTE.to_owned(), plan.manifest.name.to_string())],
     };
     let manifest = backup(backup_options, progress, cancel).await?.manifest;
     verified(&options.vault, manifest, progress, cancel).await

@@ -8,10 +8,18 @@ use crate::{Error, Result};
 /// A backup, by name or by what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// The newest that is not damaged.
+    /// The newest that is not damaged, and no safety backup: that is of data somebody replaced.
     Latest,
     /// The one of this name.
     Name(BackupName),
+}
+
+/// The note that a safety backup carries.
+pub(crate) const SAFETY_NOTE: &str = "safety-backup-before-restore-of";
+
+/// Whether a restore took the backup of what it was about to replace.
+pub fn is_safety_backup(manifest: &Manifest) -> bool {
+    manifest.options.contains_key(SAFETY_NOTE)
 }
 
 /// Finds the backup and reads its manifest.
@@ -26,7 +34,7 @@ pub async fn select(vault: &Vault, selector: &Selector) -> Result<Manifest> {
             .await?
             .into_iter()
             .filter_map(|listed| listed.manifest.ok())
-            .find(|manifest| manifest.database.is_some())
+            .find(|manifest| manifest.database.is_some() && !is_safety_backup(manifest))
             .map(std::sync::Arc::unwrap_or_clone)
             .ok_or_else(|| Error::NoBackup {
                 vault: vault.to_string(),

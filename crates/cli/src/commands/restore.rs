@@ -14,6 +14,9 @@ use crate::signals::Work;
 use crate::view;
 
 pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode> {
+    if let Some(home) = args.into_home.clone() {
+        return super::bulk::run(session, args, home).await;
+    }
     let mut options = RestoreOptions {
         vault: session.settings.vault(&args.vault)?,
         backup: args.backup,

@@ -1,7 +1,11 @@
 //! What a restore will do, and what it did.
 
+use std::path::Path;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use lifeboat::format::{Counts, Manifest};
+use lifeboat::bulk::BulkRestoreReport;
+use lifeboat::format::{Counts, DatabaseSection, Manifest};
 use lifeboat::restore::{RestorePlan, RestoreReport};
 use serde::Serialize;
 
@@ -90,6 +94,9 @@ pub(crate) struct Summary<'a> {
     /// The restored graph was read back, and is the one that was backed up.
     proven: bool,
     safety_backup: Option<&'a str>,
+    /// Where a bulk restore keeps what it replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_in: Option<&'a Path>,
     steps: Vec<Step>,
     seconds: f64,
 }
@@ -102,24 +109,67 @@ struct Step {
 
 impl<'a> Summary<'a> {
     pub(crate) fn new(report: &'a RestoreReport) -> Self {
-        let restored = &report.restored;
+        let safety = report.safety.as_ref().map(AsRef::as_ref);
+        Self {
+            safety_backup: safety,
+            ..Self::of(&report.manifest, &report.restored, &report.steps)
+        }
+    }
+
+    pub(crate) fn bulk(report: &'a BulkRestoreReport) -> Self {
+        let kept = report.safety.as_deref();
+        Self { kept_in: kept, ..Self::of(&report.manifest, &report.restored, &report.steps) }
+    }
+
+    fn of(
+        manifest: &'a Manifest,
+        restored: &'a DatabaseSection,
+        steps: &[(&'static str, Duration)],
+    ) -> Self {
         Self {
             message_type: "summary",
-            backup: report.manifest.name.as_str(),
+            backup: manifest.name.as_str(),
             database: &restored.name,
             nodes: restored.counts.as_ref().map(|counts| counts.nodes),
             relationships: restored.counts.as_ref().map(|counts| counts.relationships),
             fingerprint: restored.fingerprint.as_ref().map(|print| print.graph.as_str()),
             proven: true,
-            safety_backup: report.safety.as_ref().map(AsRef::as_ref),
-            steps: report
-                .steps
+            safety_backup: None,
+            kept_in: None,
+            steps: steps
                 .iter()
                 .map(|(step, took)| Step { step, seconds: seconds(*took) })
                 .collect(),
-            seconds: seconds(report.took()),
+            seconds: seconds(steps.iter().map(|(_, took)| *took).sum()),
         }
     }
+}
+
+/// What a person reads after a bulk restore.
+pub(crate) fn bulk_text(report: &BulkRestoreReport, home: &Path) -> String {
+    let restored = &report.restored;
+    let mut lines = Vec::new();
+    if let Some(counts) = &restored.counts {
+        lines.push(("nodes", units::count(counts.nodes)));
+        lines.push(("relationships", units::count(counts.relationships)));
+    }
+    if let Some(fingerprint) = &restored.fingerprint {
+        lines.push(("fingerprint", format!("{}, the same as in the backup", fingerprint.graph)));
+    }
+    if let Some(safety) = &report.safety {
+        let kept = format!("what was there before is kept in {}", safety.display());
+        lines.push(("replaced", kept));
+    }
+    for (step, took) in &report.steps {
+        lines.push((step, units::took(*took)));
+    }
+    format!(
+        "{} is restored into {} of {}; the server can be started\n{}",
+        report.manifest.name,
+        restored.name,
+        home.display(),
+        pairs(&lines)
+    )
 }
 
 /// What a person reads after.

@@ -214,12 +214,18 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             "Integer" => Some(Column::Long),
             "Date" if plain_year => Some(Column::Date),
             "LocalDateTime" if plain_year => Some(Column::LocalDateTime),
-            "OffsetDateTime" if plain_year => Some(Column::DateTime),
+            "OffsetDateTime" if plain_year && whole_minutes(&value) => Some(Column::DateTime),
             _ => None,
         };
         self.0.text.extend_from_slice(value.as_bytes());
         Ok(column)
     }
+}
+
+/// Whether a date-time's offset has no seconds, which the importer cannot read.
+fn whole_minutes(date_time: &str) -> bool {
+    let time = date_time.split_once('T').map_or("", |(_, time)| time);
+    time.rsplit_once(['+', '-']).is_none_or(|(_, offset)| offset.len() == "00:00".len())
 }
 
 /// Reads an item of a list.

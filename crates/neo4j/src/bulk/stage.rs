@@ -311,6 +311,7 @@ impl Stage {
             "--trim-strings=false".to_owned(),
             "--strict=true".to_owned(),
             "--bad-tolerance=0".to_owned(),
+            "--verbose".to_owned(),
             format!("--read-buffer-size={}", (self.longest * 2).max(READ_BUFFER)),
             format!("--report-file={}", self.folder.join("report").display()),
         ];

@@ -24,19 +24,19 @@ pub async fn check_target(
     schema: &Schema,
 ) -> Result<()> {
     let database = Database::inspect(connection, run).await?;
-    if database.nodes != 0 {
-        return Err(Error::NotEmpty {
-            database: database.name,
-            nodes: database.nodes,
-            relationships: database.relationships,
-        });
-    }
     if database.edition == "community"
         && let Some(item) = schema.items.iter().find(|item| needs_enterprise(item))
     {
         return Err(Error::Unsupported {
             what: format!("{} constraint {}", item.variant, quoted(&item.name)),
             why: "the Community edition does not have constraints of this kind".to_owned(),
+        });
+    }
+    if database.nodes != 0 {
+        return Err(Error::NotEmpty {
+            database: database.name,
+            nodes: database.nodes,
+            relationships: database.relationships,
         });
     }
     let there = Schema::read(connection, run).await?;

@@ -133,7 +133,7 @@ async fn every_small_change_is_found() {
     let before = section(world.lts).await;
     for (change, undo) in [
         ("MATCH (n:Probe) SET n.i = 1.0", "MATCH (n:Probe) SET n.i = 1"),
-        ("MATCH (n:Probe) SET n.f = -0.0", "MATCH (n:Probe) SET n.f = 0.0"),
+        ("MATCH (n:Probe) SET n.f = 5e-324", "MATCH (n:Probe) SET n.f = 0.0"),
         ("MATCH (n:Probe) SET n.s = 'X'", "MATCH (n:Probe) SET n.s = 'x'"),
         ("MATCH (n:Probe) SET n.l = [1, 1]", "MATCH (n:Probe) SET n.l = [1]"),
         ("MATCH (n:Probe) SET n.more = true", "MATCH (n:Probe) REMOVE n.more"),
