@@ -81,14 +81,38 @@ fn maps<V: PartialEq + Display>(
 ) {
     for (name, value) in wanted {
         match found.get(name) {
-            None => differences.push(format!("{what} {name}: {value} before, nothing now")),
+            None => {
+                differences.push(format!("{what} {}: {value} before, nothing now", shown(name)));
+            }
             Some(now) if now != value => {
-                differences.push(format!("{what} {name}: {value} before, {now} now"));
+                differences.push(format!("{what} {}: {value} before, {now} now", shown(name)));
             }
             Some(_) => {}
         }
     }
     for (name, value) in found.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
-        differences.push(format!("{what} {name}: nothing before, {value} now"));
+        differences.push(format!("{what} {}: nothing before, {value} now", shown(name)));
+    }
+}
+
+/// A name from the data, which can be of any length and hold what a terminal obeys.
+fn shown(name: &str) -> String {
+    const LENGTH: usize = 60;
+    let mut text: String = name.chars().take(LENGTH).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LENGTH).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn names_are_short_and_harmless() {
+        assert_eq!(shown("`A`:`B`"), "`A`:`B`");
+        assert_eq!(shown("a\u{1b}[2J"), "a\\u{1b}[2J");
+        assert_eq!(shown(&"x".repeat(70_000)).chars().count(), 61);
     }
 }
