@@ -201,6 +201,8 @@ pub(crate) fn settings() -> insta::Settings {
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)", "[TIME]"),
         (r"(bolt://)?127\.0\.0\.1:\d+", "[SERVER]"),
         (r"/\S*/\.?tmp\w+|/tmp/\.tmp\w+", "[FOLDER]"),
+        // How many entries there are depends on which thread wrote how much.
+        (r"entries +\d+", "entries        [COUNT]"),
         (r"\b[0-9a-f]{64}\b", "[BLAKE3]"),
         (r"\b[0-9a-f]{32}\b", "[FINGERPRINT]"),
         (r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "[ID]"),
