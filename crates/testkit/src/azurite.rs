@@ -33,6 +33,14 @@ pub struct Azurite {
 }
 
 impl Azurite {
+    /// Installs Azurite into the workspace's `target` if it is not there yet, which takes a while.
+    ///
+    /// # Errors
+    /// When Node is missing or too old (then it says what to install), or when npm fails.
+    pub fn install() -> Result<()> {
+        install::script().map(|_| ())
+    }
+
     /// Starts Azurite with these accounts: names and keys, base64. The first time in a workspace it
     /// is installed, which takes a while.
     ///

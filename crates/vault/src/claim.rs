@@ -76,6 +76,10 @@ impl Claim {
     }
 }
 
+/// The most bytes of a tombstone. Hardly a manifest has so few, so that they need not be read to
+/// tell the two apart.
+pub(crate) const MAX_TOMBSTONE: u64 = 512;
+
 /// What stands in the place of a manifest while an abandoned backup is being discarded.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
@@ -101,8 +105,7 @@ impl Tombstone {
     }
 
     pub(crate) fn parse(bytes: &[u8], name: &BackupName) -> Option<Self> {
-        // A manifest may be large, and begins otherwise.
-        if bytes.len() > 4096 {
+        if bytes.len() as u64 > MAX_TOMBSTONE {
             return None;
         }
         let tombstone: Self = serde_json::from_slice(bytes).ok()?;
@@ -137,6 +140,10 @@ mod tests {
     fn a_tombstone_is_neither_manifest_nor_claim() {
         let name: BackupName = "x".parse().unwrap();
         let bytes = Tombstone::new(&name, "x.tar.gz").to_bytes();
+        let longest: BackupName = "x".repeat(128).parse().unwrap();
+        let file = format!("{longest}.tar.zst");
+        let largest = Tombstone::new(&longest, &file).to_bytes();
+        assert!(Tombstone::parse(&largest, &longest).is_some(), "{} bytes", largest.len());
         assert!(Tombstone::parse(&bytes, &name).is_some());
         assert!(Tombstone::parse(&bytes, &"y".parse().unwrap()).is_none());
         assert!(Claim::parse(&bytes, &name).is_none());

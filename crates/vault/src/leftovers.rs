@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_archive::BackupName;
 use object_store::ObjectMeta;
 use uuid::Uuid;
 
 use crate::catalog::{Group, is_foreign, sort_out};
-use crate::claim::{Claim, Tombstone};
+use crate::claim::{Claim, MAX_TOMBSTONE, Tombstone};
 use crate::error::translate::Place;
 use crate::vault::{Created, MAX_MANIFEST, modified, object_name, parse_manifest};
 use crate::{Damage, Error, Vault};
@@ -140,8 +141,16 @@ impl Vault {
                 unclaimed.push(meta);
             }
         }
-        for (name, group) in sorted.groups {
-            found.extend(self.of_group(&name, group, now, &mut unclaimed).await?);
+        let mut groups = stream::iter(sorted.groups)
+            .map(async |(name, group)| {
+                let mut unclaimed = Vec::new();
+                let found = self.of_group(&name, group, now, &mut unclaimed).await?;
+                Ok::<_, Error>((found, unclaimed))
+            })
+            .buffer_unordered(16);
+        while let Some((more, nobodys)) = groups.try_next().await? {
+            found.extend(more);
+            unclaimed.extend(nobodys);
         }
         found.sort_by(|a, b| a.objects.cmp(&b.objects));
         unclaimed.sort_by(|a, b| a.location.cmp(&b.location));
@@ -174,7 +183,7 @@ impl Vault {
         let plain = claim_meta.is_none() && staged.is_empty() && archives.len() == 1;
         let mut tombstone = None;
         if let Some(meta) = manifest
-            && (!plain || meta.size <= 4096)
+            && (!plain || meta.size <= MAX_TOMBSTONE)
         {
             match self.get_small(object_name(meta), MAX_MANIFEST).await? {
                 Some(Ok(bytes)) => {

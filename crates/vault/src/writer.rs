@@ -4,6 +4,8 @@
 //! created nothing lists, so that a writer may fail, be dropped or be killed at any moment; what it
 //! leaves is found by its claim, which a task renews as long as the writer lives.
 
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,52 +18,16 @@ use tokio::task::JoinSet;
 
 use crate::claim::{Claim, Purpose, Tombstone};
 use crate::error::Translator;
-use crate::error::translate::Place;
 use crate::retry::PartRetry;
 use crate::vault::{Created, object_path};
 use crate::{Error, Vault};
+use parts::Parts;
 
 /// How often a claim is renewed. A grace time should be many times as long.
 pub const CLAIM_RENEWAL: Duration = Duration::from_mins(1);
 
-/// The size of the first parts of an upload.
-const PART: usize = 8 << 20;
-
-/// How many parts are on their way at a time, at most.
-const PARALLEL: usize = 4;
-
-/// How many bytes of parts are on their way at a time, as long as one part is not larger.
-const IN_FLIGHT: usize = 40 << 20;
-
 /// How many seconds after the wanted one a name is looked for.
 const NAMES_TRIED: i64 = 120;
-
-/// How large the parts of an upload are: they grow, so that the store's limit on their number is
-/// never met, and memory stays at 64 MiB up to an archive of 70 GB (S3, Google) or 350 GB (Azure).
-#[derive(Debug, Clone, Copy)]
-struct Parts {
-    /// After so many parts their size doubles.
-    step: usize,
-}
-
-impl Parts {
-    fn of(place: &Place) -> Self {
-        // Blocks of a blob, parts of an object:
-        // https://learn.microsoft.com/azure/storage/blobs/scalability-targets
-        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-        let most = match place {
-            Place::Azure { .. } => 50_000,
-            Place::S3 { .. } | Place::Gcs { .. } => 10_000,
-            Place::Folder(_) | Place::Memory => return Self { step: usize::MAX },
-        };
-        // Eight sizes: 8 MiB to 1 GiB.
-        Self { step: most / 8 }
-    }
-
-    fn size(self, index: usize) -> usize {
-        PART << (index / self.step).min(12)
-    }
-}
 
 /// One backup being written. See the module's head for what happens when it is dropped.
 pub struct BackupWriter {
@@ -343,8 +309,7 @@ impl BackupWriter {
                 .await?;
             self.upload = Some(begun);
         }
-        let parallel = (IN_FLIGHT / size).clamp(1, PARALLEL);
-        while self.tasks.len() >= parallel {
+        while self.tasks.len() >= Parts::parallel(size) {
             self.join_one().await?;
         }
         if let Some(upload) = &mut self.upload {
@@ -478,7 +443,12 @@ impl BackupWriter {
         self.leave().await;
         self.waiting.clear();
         self.waiting_len = 0;
-        self.tasks.shutdown().await;
+        if self.vault.folder().is_some() {
+            // A write to a disk cannot be called off, and gives the room back only when it is done.
+            while self.tasks.join_next().await.is_some() {}
+        } else {
+            self.tasks.shutdown().await;
+        }
         let mut failure = None;
         if let Some(mut upload) = self.upload.take()
             && let Err(error) = upload.abort().await
@@ -496,35 +466,5 @@ impl BackupWriter {
             tracing::warn!(%error, name = %self.name, "an unfinished backup was not cleaned up");
         }
         failure
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_grow_within_the_limits_of_the_stores() {
-        let place = |most: usize| match most {
-            50_000 => Place::Azure { account: String::new(), container: String::new(), means: "" },
-            _ => Place::S3 { bucket: String::new() },
-        };
-        for (most, largest) in [(50_000, 12 << 40_u64), (10_000, 2 << 40)] {
-            let parts = Parts::of(&place(most));
-            let total: u64 = (0..most).map(|i| parts.size(i) as u64).sum();
-            assert!(total >= largest, "{most} parts hold {total}");
-            assert_eq!(parts.size(0), 8 << 20);
-            assert!(parts.size(most - 1) <= 1 << 30);
-            // 64 MiB at a time for a good while.
-            let modest = (0..most).take_while(|i| parts.size(*i) <= 32 << 20);
-            let bytes: u64 = modest.map(|i| parts.size(i) as u64).sum();
-            assert!(bytes >= 70_000_000_000, "{bytes}");
-            for index in 0..most {
-                let size = parts.size(index);
-                let memory = size * (IN_FLIGHT / size).clamp(1, PARALLEL) + size;
-                assert!(memory <= 64 << 20 || size > 32 << 20);
-            }
-        }
-        assert_eq!(Parts::of(&Place::Memory).size(1 << 40), 8 << 20);
     }
 }

@@ -11,8 +11,10 @@ use bytes::Bytes;
 use lifeboat_archive::Codec;
 use lifeboat_vault::{Address, Error, Retry, Vault, VaultConfig};
 
-use crate::support::{NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, raw, verify};
-use store::{Fault, FaultyStore, LateStore};
+use crate::support::{
+    NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, objects, raw, verify,
+};
+use store::{Cheat, CheatingStore, Fault, FaultyStore, LateStore};
 
 /// The vault with a store in which `object` appears right after the `lists`-th listing.
 pub(crate) fn late(vault: &Vault, lists: usize, object: String, bytes: Bytes) -> Vault {
@@ -182,9 +184,18 @@ scenarios! {
 #[tokio::test]
 async fn a_store_that_overwrites_is_found_out() {
     let vault = Vault::open(&VaultConfig::new("memory://overwrites".parse().unwrap())).unwrap();
-    let vault = vault.wrap(|inner| Arc::new(store::OverwritingStore(inner)));
+    let vault = vault.wrap(|inner| Arc::new(CheatingStore(inner, Cheat::Overwrites)));
     let probe = vault.probe().await;
     assert!(!probe.is_good());
     assert!(matches!(probe.create_only, Some(Err(Error::Failed { .. }))), "{probe:?}");
     assert!(matches!(probe.delete, Some(Ok(()))));
+}
+
+#[tokio::test]
+async fn a_store_that_loses_bytes_is_found_out() {
+    let vault = Vault::open(&VaultConfig::new("memory://loses".parse().unwrap())).unwrap();
+    let lossy = vault.wrap(|inner| Arc::new(CheatingStore(inner, Cheat::LosesBytes)));
+    let error = Sample::small(&name(0)).store(&lossy).await.unwrap_err();
+    assert!(matches!(error, Error::Incomplete { .. }), "{error:?}");
+    assert!(objects(&vault).await.is_empty());
 }

@@ -4,5 +4,7 @@
 mod azure;
 mod contract;
 mod faults;
+mod folder;
+mod http;
 mod race;
 mod support;

@@ -385,25 +385,39 @@ impl ObjectStore for LateStore {
     }
 }
 
-/// A store that does not know create-if-absent, and does not say so.
-#[derive(Debug)]
-pub(crate) struct OverwritingStore(pub(crate) Arc<dyn ObjectStore>);
+/// What a store does without saying so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cheat {
+    /// It takes create-if-absent for create.
+    Overwrites,
+    /// It drops the last bytes of an archive.
+    LosesBytes,
+}
 
-impl fmt::Display for OverwritingStore {
+/// A store that says that all is well.
+#[derive(Debug)]
+pub(crate) struct CheatingStore(pub(crate) Arc<dyn ObjectStore>, pub(crate) Cheat);
+
+impl fmt::Display for CheatingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "overwriting {}", self.0)
+        write!(f, "cheating {}", self.0)
     }
 }
 
 #[async_trait]
-impl ObjectStore for OverwritingStore {
+impl ObjectStore for CheatingStore {
     async fn put_opts(
         &self,
         at: &Path,
         payload: PutPayload,
         mut opts: PutOptions,
     ) -> Result<PutResult> {
-        opts.mode = PutMode::Overwrite;
+        if self.1 == Cheat::Overwrites {
+            opts.mode = PutMode::Overwrite;
+        } else if at.as_ref().contains(".tar.") {
+            let bytes = Bytes::from(payload);
+            return self.0.put_opts(at, bytes.slice(..bytes.len() - 3).into(), opts).await;
+        }
         self.0.put_opts(at, payload, opts).await
     }
 
