@@ -38,7 +38,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (message, hint) = split(&error.to_string());
-        Self { code: exit_code(&error), message, hint: own_hint(&error).or(hint) }
+        Self { code: error.exit_code(), message, hint: own_hint(&error).or(hint) }
     }
 }
 
@@ -69,20 +69,10 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// A restore that was interrupted and undone was interrupted, whatever its parts called it.
-fn exit_code(error: &Error) -> ExitCode {
-    match error {
-        Error::RolledBack { cause, .. } if cause.exit_code() == ExitCode::Interrupted => {
-            ExitCode::Interrupted
-        }
-        _ => error.exit_code(),
-    }
-}
-
 /// Where this program knows better than the library what the person can do.
 fn own_hint(error: &Error) -> Option<String> {
     match error {
-        Error::RolledBack { .. } if exit_code(error) == ExitCode::Interrupted => {
+        Error::RolledBack { .. } if error.exit_code() == ExitCode::Interrupted => {
             Some("the database is as it was; the safety backup can go when you like".into())
         }
         Error::Vault(lifeboat::vault::Error::Damaged { .. }) | Error::Damaged { .. } => Some(

@@ -14,15 +14,7 @@ pub(crate) mod verify;
 
 use std::fmt::Write as _;
 
-use lifeboat::format::{Manifest, Snapshot};
-
-/// The note that the engine leaves in a safety backup.
-const SAFETY_NOTE: &str = "safety-backup-before-restore-of";
-
-/// The backup that was about to be restored when this one was taken for safety.
-fn safety_of(manifest: &Manifest) -> Option<&str> {
-    manifest.options.get(SAFETY_NOTE).map(String::as_str)
-}
+use lifeboat::format::Snapshot;
 
 /// The widest name that others are aligned with.
 const MAX_WIDTH: usize = 32;

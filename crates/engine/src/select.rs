@@ -17,9 +17,10 @@ pub enum Selector {
 /// The note that a safety backup carries.
 pub(crate) const SAFETY_NOTE: &str = "safety-backup-before-restore-of";
 
-/// Whether a restore took the backup of what it was about to replace.
-pub fn is_safety_backup(manifest: &Manifest) -> bool {
-    manifest.options.contains_key(SAFETY_NOTE)
+/// The backup that was about to be restored when this one was taken for safety; `None` for any
+/// other backup.
+pub fn safety_of(manifest: &Manifest) -> Option<&str> {
+    manifest.options.get(SAFETY_NOTE).map(String::as_str)
 }
 
 /// Finds the backup and reads its manifest.
@@ -34,7 +35,7 @@ pub async fn select(vault: &Vault, selector: &Selector) -> Result<Manifest> {
             .await?
             .into_iter()
             .filter_map(|listed| listed.manifest.ok())
-            .find(|manifest| manifest.database.is_some() && !is_safety_backup(manifest))
+            .find(|manifest| manifest.database.is_some() && safety_of(manifest).is_none())
             .map(std::sync::Arc::unwrap_or_clone)
             .ok_or_else(|| Error::NoBackup {
                 vault: vault.to_string(),

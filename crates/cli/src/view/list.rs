@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use lifeboat::vault::Listed;
 use serde::Serialize;
 
-use super::safety_of;
 use crate::output::{RED, paint};
 use crate::units;
+use lifeboat::select::safety_of;
 
 /// The list.
 #[derive(Debug, Serialize)]
