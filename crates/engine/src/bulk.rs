@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lifeboat_archive::{DatabaseSection, Manifest};
-use lifeboat_neo4j::Phase;
 use lifeboat_neo4j::bulk::{BulkOptions, import_graph};
 use lifeboat_server::Installation;
 use lifeboat_vault::Vault;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
-use crate::restore::{Steps, section, verified};
-use crate::select::{Selector, select};
+use crate::restore::{Proven, prove_archive};
+use crate::select::Selector;
 use crate::{Error, Progress, Result, threads};
 
 /// What to restore, and where to.
@@ -61,13 +60,8 @@ pub async fn restore_bulk(
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Result<BulkRestoreReport> {
-    let mut steps = Steps::default();
-    progress.enter(Phase::Verifying);
-    let manifest = select(&options.vault, &options.backup).await?;
-    let wanted = section(&manifest)?.clone();
-    let manifest = verified(&options.vault, manifest, progress, cancel).await?;
-    steps.done("verify archive");
-
+    let Proven { manifest, wanted, mut steps } =
+        prove_archive(&options.vault, &options.backup, progress, cancel).await?;
     let database = options.database.clone().unwrap_or_else(|| wanted.name.clone());
     let server = lifeboat_neo4j::Error::from;
     let installation =

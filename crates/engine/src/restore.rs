@@ -106,13 +106,8 @@ pub async fn restore(
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Result<RestoreReport> {
-    let mut steps = Steps::default();
-    progress.enter(Phase::Verifying);
-    let manifest = select(&options.vault, &options.backup).await?;
-    let wanted = section(&manifest)?.clone();
-    let manifest = verified(&options.vault, manifest, progress, cancel).await?;
-    steps.done("verify archive");
-
+    let Proven { manifest, wanted, mut steps } =
+        prove_archive(&options.vault, &options.backup, progress, cancel).await?;
     let plan = plan_for(options, manifest).await?;
     let safety = if plan.replaces {
         let safety = safety_backup(options, &plan, progress, cancel).await?;
@@ -148,6 +143,30 @@ pub async fn restore(
         }),
         Err(cause) => Err(roll_back(options, safety, cause, progress).await),
     }
+}
+
+/// A backup of a database whose every byte was checked.
+pub(crate) struct Proven {
+    pub(crate) manifest: Manifest,
+    /// What the restored database must be.
+    pub(crate) wanted: DatabaseSection,
+    pub(crate) steps: Steps,
+}
+
+/// The first step of every restore, before anything that is there is touched.
+pub(crate) async fn prove_archive(
+    vault: &Vault,
+    backup: &Selector,
+    progress: &Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<Proven> {
+    let mut steps = Steps::default();
+    progress.enter(Phase::Verifying);
+    let manifest = select(vault, backup).await?;
+    let wanted = section(&manifest)?.clone();
+    let manifest = verified(vault, manifest, progress, cancel).await?;
+    steps.done("verify archive");
+    Ok(Proven { manifest, wanted, steps })
 }
 
 /// Brings the database back to what it was, and says how that went.
@@ -201,7 +220,7 @@ async fn safety_backup(
 }
 
 /// Checks every byte of a backup.
-pub(crate) async fn verified(
+async fn verified(
     vault: &Vault,
     manifest: Manifest,
     progress: &Arc<Progress>,
@@ -248,7 +267,7 @@ async fn prove(
     Ok(found)
 }
 
-pub(crate) fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
+fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
     manifest.database.as_ref().ok_or_else(|| Error::NotADatabase { name: manifest.name.clone() })
 }
 
