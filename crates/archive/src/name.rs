@@ -48,23 +48,60 @@ impl fmt::Display for BackupKind {
 pub enum FileKind {
     /// `NAME.tar.zst` or `NAME.tar.gz`.
     Archive(Codec),
+    /// The archive, encrypted: `NAME.tar.zst.age` or `NAME.tar.gz.age`.
+    EncryptedArchive(Codec),
     /// `NAME.manifest.json`.
     Manifest,
+    /// The manifest's signature: `NAME.manifest.json.minisig`.
+    Signature,
+    /// The report of a trial restore: `NAME.certificate.json`.
+    Certificate,
+    /// The certificate's signature: `NAME.certificate.json.minisig`.
+    CertificateSignature,
+    /// Says since when retention has no more need of the backup: `NAME.mark.json`.
+    Mark,
     /// `NAME.claim.json`.
     Claim,
 }
 
 impl FileKind {
-    const ALL: [Self; 4] =
-        [Self::Archive(Codec::Zstd), Self::Archive(Codec::Gzip), Self::Manifest, Self::Claim];
+    /// Every kind there is.
+    pub const ALL: [Self; 10] = [
+        Self::Archive(Codec::Zstd),
+        Self::Archive(Codec::Gzip),
+        Self::EncryptedArchive(Codec::Zstd),
+        Self::EncryptedArchive(Codec::Gzip),
+        Self::Manifest,
+        Self::Signature,
+        Self::Certificate,
+        Self::CertificateSignature,
+        Self::Mark,
+        Self::Claim,
+    ];
+
+    /// What a backup may have besides its archive and its manifest. None of it makes a backup, and
+    /// all of it goes when the backup goes.
+    pub const BESIDE: [Self; 4] =
+        [Self::Signature, Self::Certificate, Self::CertificateSignature, Self::Mark];
 
     /// What follows the name and a dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Archive(codec) => codec.extension(),
+            Self::EncryptedArchive(Codec::Zstd) => "tar.zst.age",
+            Self::EncryptedArchive(Codec::Gzip) => "tar.gz.age",
             Self::Manifest => "manifest.json",
+            Self::Signature => "manifest.json.minisig",
+            Self::Certificate => "certificate.json",
+            Self::CertificateSignature => "certificate.json.minisig",
+            Self::Mark => "mark.json",
             Self::Claim => "claim.json",
         }
+    }
+
+    /// Whether it is the archive, encrypted or not.
+    pub fn is_archive(self) -> bool {
+        matches!(self, Self::Archive(_) | Self::EncryptedArchive(_))
     }
 }
 
@@ -267,7 +304,17 @@ mod tests {
             let file = backup.file_name(kind);
             assert_eq!(BackupName::from_file_name(&file), Some((backup.clone(), kind)));
         }
-        for file in ["x", "x.tar", ".tar.gz", "tar.gz", "x.json", "a/x.tar.gz", "x.tar.gz.tar.gz"] {
+        for file in [
+            "x",
+            "x.tar",
+            ".tar.gz",
+            "tar.gz",
+            "x.json",
+            "a/x.tar.gz",
+            "x.tar.gz.tar.gz",
+            "x.age",
+            "x.claim.json.minisig",
+        ] {
             assert_eq!(BackupName::from_file_name(file), None, "{file}");
         }
     }
@@ -291,7 +338,12 @@ mod tests {
             &long,
             "x.tar.gz",
             "x.tar.zst",
+            "x.tar.zst.age",
             "x.manifest.json",
+            "x.manifest.json.minisig",
+            "x.certificate.json",
+            "x.certificate.json.minisig",
+            "x.mark.json",
             "x.claim.json",
         ] {
             assert!(text.parse::<BackupName>().is_err(), "{text}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use lifeboat_archive::{BackupName, Codec, FileKind, Manifest, ManifestError};
+use lifeboat_archive::{BackupName, FileKind, Manifest, ManifestError};
 use object_store::ObjectMeta;
 
 use crate::claim::Tombstone;
@@ -29,8 +29,24 @@ pub struct Listed {
     pub modified: Timestamp,
     /// What the store calls this version of the manifest: the same tag, the same bytes.
     pub etag: Option<String>,
+    /// What else belongs to the backup: signature, certificate, mark.
+    pub beside: Vec<Beside>,
     /// The manifest, or what is wrong with the backup.
     pub manifest: Result<Arc<Manifest>, Damage>,
+}
+
+/// A file beside a backup, as the listing of the store tells of it. Its content has not been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Beside {
+    /// Which it is.
+    pub kind: FileKind,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was stored, by the store's clock.
+    pub modified: Timestamp,
+    /// What the store calls this version of it: the same tag, the same bytes.
+    pub etag: Option<String>,
 }
 
 impl Listed {
@@ -40,6 +56,11 @@ impl Listed {
             Ok(manifest) => manifest.created,
             Err(_) => self.name.timestamp().unwrap_or(self.modified),
         }
+    }
+
+    /// The file of this kind beside the backup, when there is one.
+    pub fn beside(&self, kind: FileKind) -> Option<&Beside> {
+        self.beside.iter().find(|one| one.kind == kind)
     }
 
     /// Whether manifest and archive are there and fit together. Says nothing of the archive's
@@ -54,7 +75,10 @@ impl Listed {
 pub(crate) struct Group {
     pub(crate) manifest: Option<ObjectMeta>,
     pub(crate) claim: Option<ObjectMeta>,
-    pub(crate) archives: Vec<(Codec, ObjectMeta)>,
+    /// Encrypted or not; more than one when something is amiss.
+    pub(crate) archives: Vec<ObjectMeta>,
+    /// Signature, certificate, mark.
+    pub(crate) beside: Vec<(FileKind, ObjectMeta)>,
     /// Half-written files of a folder, `NAME.tar.zst#1`.
     pub(crate) staged: Vec<ObjectMeta>,
 }
@@ -87,7 +111,8 @@ pub(crate) fn sort_out(objects: Vec<ObjectMeta>) -> Sorted {
             _ if staged.is_some() => group.staged.push(meta),
             FileKind::Manifest => group.manifest = Some(meta),
             FileKind::Claim => group.claim = Some(meta),
-            FileKind::Archive(codec) => group.archives.push((codec, meta)),
+            kind if kind.is_archive() => group.archives.push(meta),
+            kind => group.beside.push((kind, meta)),
         }
     }
     sorted
@@ -117,7 +142,7 @@ impl Vault {
 
     async fn list_one(&self, name: BackupName, group: Group) -> Result<Option<Listed>, Error> {
         let Some(meta) = &group.manifest else { return Ok(None) };
-        let mut size = group.archives.iter().map(|(_, meta)| meta.size).max().unwrap_or(0);
+        let mut size = group.archives.iter().map(|meta| meta.size).max().unwrap_or(0);
         let manifest = match self.get_small(object_name(meta), MAX_MANIFEST).await {
             // Removed since the listing, or never really there.
             Ok(None) => return Ok(None),
@@ -141,19 +166,31 @@ impl Vault {
         let manifest = manifest.and_then(|manifest| {
             let file = manifest.archive.file.clone();
             let expected = manifest.archive.size;
-            match group.archives.iter().find(|(_, meta)| object_name(meta) == file) {
+            match group.archives.iter().find(|meta| object_name(meta) == file) {
                 None => Err(Damage::ArchiveMissing(file)),
-                Some((_, meta)) if meta.size != expected => {
+                Some(meta) if meta.size != expected => {
                     Err(Damage::ArchiveSize { file, expected, found: meta.size })
                 }
-                Some((_, meta)) => {
+                Some(meta) => {
                     size = meta.size;
                     Ok(Arc::new(manifest))
                 }
             }
         });
-        let (modified, etag) = (modified(meta), meta.e_tag.clone());
-        Ok(Some(Listed { name, size, modified, etag, manifest }))
+        let beside = group.beside.iter().map(|(kind, meta)| Beside {
+            kind: *kind,
+            size: meta.size,
+            modified: modified(meta),
+            etag: meta.e_tag.clone(),
+        });
+        Ok(Some(Listed {
+            name,
+            size,
+            modified: modified(meta),
+            etag: meta.e_tag.clone(),
+            beside: beside.collect(),
+            manifest,
+        }))
     }
 }
 

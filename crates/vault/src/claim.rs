@@ -66,7 +66,7 @@ impl Claim {
     pub(crate) fn parse(bytes: &[u8], name: &BackupName) -> Option<Self> {
         let claim: Self = serde_json::from_slice(bytes).ok()?;
         let ours = BackupName::from_file_name(&claim.archive)
-            .is_some_and(|(of, kind)| of == *name && matches!(kind, crate::FileKind::Archive(_)));
+            .is_some_and(|(of, kind)| of == *name && kind.is_archive());
         (claim.format == 1 && claim.name == *name && ours).then_some(claim)
     }
 
@@ -110,7 +110,7 @@ impl Tombstone {
         }
         let tombstone: Self = serde_json::from_slice(bytes).ok()?;
         let ours = BackupName::from_file_name(&tombstone.archive)
-            .is_some_and(|(of, kind)| of == *name && matches!(kind, crate::FileKind::Archive(_)));
+            .is_some_and(|(of, kind)| of == *name && kind.is_archive());
         (tombstone.discarded == *name && ours).then_some(tombstone)
     }
 }

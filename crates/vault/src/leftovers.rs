@@ -174,7 +174,7 @@ impl Vault {
         now: Timestamp,
         unclaimed: &mut Vec<ObjectMeta>,
     ) -> Result<Vec<Leftover>, Error> {
-        let Group { manifest, claim: claim_meta, archives, staged } = &group;
+        let Group { manifest, claim: claim_meta, archives, beside, staged } = &group;
         let claim = match claim_meta {
             Some(_) => self.read_claim(name).await?,
             None => None,
@@ -218,9 +218,10 @@ impl Vault {
         };
         if let Some((archive, kind)) = spoken_for {
             let (ours, others): (Vec<_>, Vec<_>) =
-                archives.iter().map(|(_, meta)| meta).partition(|m| object_name(m) == archive);
+                archives.iter().partition(|m| object_name(m) == archive);
             let mut metas = staged;
             metas.extend(ours);
+            metas.extend(beside.iter().map(|(_, meta)| meta));
             metas.extend(claim_meta);
             metas.extend(manifest);
             unclaimed.extend(others.into_iter().cloned());
@@ -232,7 +233,8 @@ impl Vault {
                 found.push(with(LeftoverKind::ClaimOfFinished, &[meta], None));
             }
         } else {
-            unclaimed.extend(archives.iter().map(|(_, meta)| meta.clone()));
+            unclaimed.extend(archives.iter().cloned());
+            unclaimed.extend(beside.iter().map(|(_, meta)| meta.clone()));
         }
         // Nobody can tell what a claim means that does not parse.
         if claim.is_none() {
@@ -319,6 +321,7 @@ impl Vault {
     /// Deletes what stands under a tombstone; the tombstone last.
     async fn delete_dead(&self, name: &BackupName, archive: &str) -> Result<(), Error> {
         self.delete(archive).await?;
+        self.delete_beside(name).await?;
         self.delete(&name.claim_file()).await?;
         self.delete(&name.manifest_file()).await?;
         Ok(())

@@ -26,6 +26,7 @@
 //! ```
 
 mod address;
+mod beside;
 mod catalog;
 mod claim;
 mod credentials;
@@ -41,7 +42,7 @@ mod vault;
 mod writer;
 
 pub use address::Address;
-pub use catalog::Listed;
+pub use catalog::{Beside, Listed};
 pub use credentials::{Credentials, Secret};
 pub use error::{Damage, Error};
 pub use leftovers::{Leftover, LeftoverKind, Leftovers, Removed, Unclaimed};

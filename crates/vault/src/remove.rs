@@ -1,10 +1,11 @@
 //! Removing a backup.
 //!
 //! The intent is written down first, as a claim, so that a removal that stops half-way is found and
-//! finished. Then the manifest goes, and with it the backup; then the archive; last the claim.
+//! finished. Then the manifest goes, and with it the backup; then the archive and what lay beside it;
+//! last the claim.
 
 use bytes::Bytes;
-use lifeboat_archive::{BackupName, Codec};
+use lifeboat_archive::{BackupName, FileKind};
 
 use crate::claim::{Claim, Purpose, Tombstone};
 use crate::vault::{Created, MAX_MANIFEST, parse_manifest};
@@ -53,6 +54,7 @@ impl Vault {
         for archive in archives {
             self.delete(&archive).await?;
         }
+        self.delete_beside(name).await?;
         self.delete(&claim_file).await?;
         Ok(())
     }
@@ -68,6 +70,10 @@ impl Vault {
 fn archives_of(name: &BackupName, manifest: &Bytes) -> Vec<String> {
     match parse_manifest(manifest, name) {
         Ok(manifest) => vec![manifest.archive.file],
-        Err(_) => [Codec::Zstd, Codec::Gzip].map(|codec| name.archive_file(codec)).to_vec(),
+        Err(_) => FileKind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_archive())
+            .map(|kind| name.file_name(kind))
+            .collect(),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use lifeboat_archive::{BackupKind, BackupName, Codec, Manifest};
+use lifeboat_archive::{BackupKind, BackupName, Codec, FileKind, Manifest};
 use object_store::{MultipartUpload, PutMultipartOptions, PutPayload};
 use tokio::task::JoinSet;
 
@@ -149,8 +149,9 @@ impl Vault {
     }
 
     async fn check_free(&self, name: &BackupName) -> Result<(), Error> {
-        let objects =
-            [name.manifest_file(), name.archive_file(Codec::Zstd), name.archive_file(Codec::Gzip)];
+        // The claim has its own check: it is created only if absent.
+        let kinds = FileKind::ALL.into_iter().filter(|kind| *kind != FileKind::Claim);
+        let objects: Vec<_> = kinds.map(|kind| name.file_name(kind)).collect();
         let found = futures::future::try_join_all(objects.iter().map(|o| self.head(o))).await;
         // A folder that was just made may not be seen yet by all; a container may be missing.
         for (object, found) in objects.iter().zip(found?) {

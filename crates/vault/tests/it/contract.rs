@@ -5,7 +5,7 @@ use futures::future::join_all;
 use lifeboat_archive::Codec;
 use lifeboat_testkit::azurite::{ACCOUNT, Azurite};
 use lifeboat_vault::{
-    Address, BackupKind, Credentials, Damage, Error, LeftoverKind, Vault, VaultConfig,
+    Address, BackupKind, Credentials, Damage, Error, FileKind, LeftoverKind, Vault, VaultConfig,
 };
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode};
@@ -23,7 +23,7 @@ macro_rules! run_contract {
             an_empty_archive, nothing_shows_before_the_end, a_dropped_writer_leaves_a_claim,
             a_name_is_taken_once, a_file_of_anybodys_keeps_its_name, only_one_of_many_gets_a_name,
             the_newest_comes_first, what_is_damaged_is_shown, what_is_foreign_is_passed_over,
-            a_backup_is_removed, a_removal_goes_on, interrupted_runs_are_cleaned_up,
+            a_backup_is_removed, what_lies_beside_goes_with_it, a_removal_goes_on, interrupted_runs_are_cleaned_up,
             what_nobody_claims_stays, a_running_backup_is_left_alone,
             a_discarded_backup_cannot_commit, a_finished_backup_is_never_discarded,
             a_wrong_manifest_is_refused, ranges_are_read, a_lost_archive_is_told,
@@ -325,6 +325,47 @@ async fn a_backup_is_removed(vault: &Vault) {
     let writer = vault.begin(&name(1), Codec::Zstd).await.unwrap();
     assert!(matches!(vault.remove(&name(1)).await, Err(Error::NotFound { .. })));
     writer.abort().await.unwrap();
+}
+
+async fn what_lies_beside_goes_with_it(vault: &Vault) {
+    let beside = async |second: i64| {
+        for kind in FileKind::BESIDE {
+            let text = format!("{kind:?} of {second}");
+            vault.write_beside(&name(second), kind, text.into()).await.unwrap();
+        }
+    };
+    for second in 0..2 {
+        Sample::small(&name(second)).store(vault).await.unwrap();
+        beside(second).await;
+    }
+    let listed = vault.list().await.unwrap();
+    for kind in FileKind::BESIDE {
+        let text = format!("{kind:?} of 1");
+        assert_eq!(listed[0].beside(kind).unwrap().size, text.len() as u64);
+        assert_eq!(vault.read_beside(&name(1), kind).await.unwrap().unwrap(), text);
+    }
+    let leftovers = vault.leftovers(NO_GRACE).await.unwrap();
+    assert!(leftovers.removable.is_empty() && leftovers.unclaimed.is_empty(), "{leftovers:?}");
+    // One by one, or with the backup.
+    vault.remove_beside(&name(0), FileKind::Mark).await.unwrap();
+    assert_eq!(vault.read_beside(&name(0), FileKind::Mark).await.unwrap(), None);
+    assert_eq!(vault.list().await.unwrap()[1].beside.len(), 3);
+    vault.remove(&name(0)).await.unwrap();
+    vault.remove(&name(1)).await.unwrap();
+    assert_eq!(objects(vault).await, Vec::<String>::new());
+
+    // What an interrupted backup has stored of it goes with the rest; what belongs to no backup
+    // and no claim is nobody's, and keeps the name.
+    drop(vault.begin(&name(2), Codec::Zstd).await.unwrap());
+    beside(2).await;
+    vault.remove_leftovers(NO_GRACE).await.unwrap();
+    assert_eq!(objects(vault).await, Vec::<String>::new());
+    beside(3).await;
+    assert_eq!(vault.leftovers(NO_GRACE).await.unwrap().unclaimed.len(), 4);
+    let error = vault.begin(&name(3), Codec::Zstd).await.unwrap_err();
+    assert!(matches!(error, Error::AlreadyExists { .. }), "{error:?}");
+    let error = vault.remove_beside(&name(3), FileKind::Manifest).await.unwrap_err();
+    assert!(matches!(error, Error::Misuse(_)), "{error:?}");
 }
 
 async fn a_removal_goes_on(vault: &Vault) {
