@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use lifeboat::bolt::Uri;
 use lifeboat::format::{BackupName, Compression};
 use lifeboat::select::Selector;
-use lifeboat::vault::Address;
+use lifeboat::vaults::VaultChoice;
 
 /// The exit codes, as `--help` shows them.
 pub(crate) const EXIT_CODES: &str = "\
@@ -105,7 +105,11 @@ pub(crate) enum Command {
 /// Where the vault is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VaultArgs {
-    /// The vault: a folder, az://account/container, s3://bucket/prefix or gs://bucket/prefix
+    /// The vault: a folder, az://account/container, s3://bucket/prefix or gs://bucket/prefix; or
+    /// `primary` or `secondary` of the settings file
+    ///
+    /// Without it, the active vault of the settings file is used; what only reads takes the other
+    /// when that one does not answer.
     ///
     /// Credentials come from the settings file, or from the environment: for Azure
     /// AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_CONNECTION_STRING, a
@@ -117,7 +121,7 @@ pub(crate) struct VaultArgs {
         hide_env_values = true,
         help_heading = "Vault"
     )]
-    pub(crate) vault: Option<Address>,
+    pub(crate) vault: Option<VaultChoice>,
 }
 
 /// Which database, and who to be there.

@@ -13,6 +13,7 @@ mod verify;
 
 use std::sync::Arc;
 
+use lifeboat::vaults::Fallback;
 use lifeboat::{CancellationToken, Error, ExitCode, Progress};
 
 use crate::args::{Cli, Command, ConfigCommand};
@@ -38,6 +39,13 @@ struct Running {
 }
 
 impl Session {
+    /// Says that another vault than the active one is read.
+    fn warn_of(&self, fallback: Option<&Fallback>) {
+        if let Some(fallback) = fallback {
+            self.output.warn(&fallback.to_string());
+        }
+    }
+
     /// Begins work: from here on, signals ask it to stop.
     fn begin(&self, work: Work) -> Result<Running> {
         let (cancel, seen) = (CancellationToken::new(), Arc::new(Seen::default()));
@@ -88,7 +96,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::List(args) => list::run(&session, &args).await,
         Command::Show(args) => show::run(&session, &args).await,
         Command::Verify(args) => verify::run(&session, &args).await,
-        Command::Restore(args) => restore::run(&session, args).await,
+        Command::Restore(args) => Box::pin(restore::run(&session, args)).await,
         Command::Prune(args) => prune::run(&session, &args).await,
         Command::Doctor(args) => doctor::run(&session, &args).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(&session, &args),

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use lifeboat::Target;
 use lifeboat::bolt::{Auth, Config as BoltConfig};
-use lifeboat::config::{Config, FILE_NAME, SecretSource};
+use lifeboat::config::{Config, FILE_NAME, SecretSource, VaultSection};
 use lifeboat::vault::{Vault, VaultConfig};
+use lifeboat::vaults::{RegionConfig, Role, VaultChoice, Vaults};
 
 use crate::args::{DatabaseArgs, VaultArgs};
 use crate::failure::{Failure, Result};
@@ -105,23 +106,41 @@ impl Settings {
         }
     }
 
-    /// How to open the vault, when its address is known.
-    pub(crate) fn optional_vault(&self, args: &VaultArgs) -> Result<Option<VaultConfig>> {
-        let section = self.file.vault.primary.as_ref();
-        Ok(match (&args.vault, section) {
-            // Credentials of the file are for the vault of the file, and for no other.
-            (Some(address), Some(section)) if *address == section.url => {
-                Some(section.vault_config()?)
-            }
-            (Some(address), _) => Some(VaultConfig::new(address.clone())),
-            (None, Some(section)) => Some(section.vault_config()?),
-            (None, None) => None,
-        })
+    /// How to open the vaults, when an address is known: those of the file, or the one that was
+    /// chosen.
+    pub(crate) fn optional_vaults(&self, args: &VaultArgs) -> Result<Option<Vaults>> {
+        let sections = &self.file.vault;
+        let region = |role: Role| {
+            let section = sections.section(role)?.clone();
+            Some(RegionConfig { role: Some(role), section })
+        };
+        let Some(choice) = &args.vault else {
+            let Some(active) = region(sections.active) else { return Ok(None) };
+            return Ok(Some(Vaults::new(active, region(sections.active.other()))));
+        };
+        let chosen = match choice {
+            VaultChoice::Role(role) => region(*role).ok_or_else(|| {
+                Failure::usage(
+                    format_args!("the settings name no {role} vault"),
+                    format_args!("write [vault.{role}] into lifeboat.toml, or give its address"),
+                )
+            })?,
+            // Credentials of the file are for the vaults of the file, and for no other.
+            VaultChoice::Address(address) => [Role::Primary, Role::Secondary]
+                .into_iter()
+                .filter_map(region)
+                .find(|region| region.section.url == *address)
+                .unwrap_or_else(|| RegionConfig {
+                    role: None,
+                    section: VaultSection::at(address.clone()),
+                }),
+        };
+        Ok(Some(Vaults::new(chosen, None)))
     }
 
-    /// How to open the vault.
-    pub(crate) fn vault_config(&self, args: &VaultArgs) -> Result<VaultConfig> {
-        self.optional_vault(args)?.ok_or_else(|| {
+    /// How to open the vaults.
+    pub(crate) fn vaults(&self, args: &VaultArgs) -> Result<Vaults> {
+        self.optional_vaults(args)?.ok_or_else(|| {
             Failure::usage(
                 "no vault is given",
                 "give --vault ADDRESS, or set LIFEBOAT_VAULT, or vault.primary.url in lifeboat.toml",
@@ -129,9 +148,15 @@ impl Settings {
         })
     }
 
-    /// The vault.
+    /// How to open the active vault, when its address is known.
+    pub(crate) fn optional_vault(&self, args: &VaultArgs) -> Result<Option<VaultConfig>> {
+        let vaults = self.optional_vaults(args)?;
+        Ok(vaults.map(|vaults| vaults.active().vault_config()).transpose()?)
+    }
+
+    /// The active vault, for databases: the one to write to.
     pub(crate) fn vault(&self, args: &VaultArgs) -> Result<Vault> {
-        Ok(Vault::open(&self.vault_config(args)?)?)
+        Ok(self.vaults(args)?.writing()?.databases().clone())
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod list;
+pub(crate) mod place;
 pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod show;

@@ -8,6 +8,7 @@
 mod error;
 mod secret;
 mod vault;
+mod vaults;
 
 use std::fmt::Display;
 use std::fs;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, de};
 pub use error::ConfigError;
 pub use secret::SecretSource;
 pub use vault::{VaultAuth, VaultSection};
+pub use vaults::VaultSections;
 
 /// Name of the file that is looked for in the current folder.
 pub const FILE_NAME: &str = "lifeboat.toml";
@@ -31,7 +33,7 @@ pub struct Config {
     /// `[database]`: what is backed up, and restored into.
     pub database: DatabaseSection,
     /// `[vault.…]`: where backups live.
-    pub vault: Vaults,
+    pub vault: VaultSections,
     /// `[retention]`: how long backups are kept.
     pub retention: Retention,
 }
@@ -79,14 +81,6 @@ impl TryFrom<RawDatabase> for DatabaseSection {
     }
 }
 
-/// `[vault.…]`, one section for each vault.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Vaults {
-    /// `[vault.primary]`: where backups are written to and read from.
-    pub primary: Option<VaultSection>,
-}
-
 /// `[retention]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,9 +122,7 @@ impl Config {
         if let Some(secret) = &mut self.database.password {
             secret.resolve(folder);
         }
-        if let Some(vault) = &mut self.vault.primary {
-            vault.resolve(folder);
-        }
+        self.vault.resolve(folder);
     }
 }
 

@@ -12,6 +12,17 @@ pub enum Error {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] lifeboat_vault::Error),
+    /// Settings that cannot be used.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// Neither of two vaults can be read.
+    #[error("neither vault can be read: {first}; nor the other: {second}")]
+    NeitherVault {
+        /// What is wrong with the active one.
+        first: Box<Error>,
+        /// What is wrong with the other.
+        second: Box<Error>,
+    },
     /// The database.
     #[error(transparent)]
     Database(#[from] lifeboat_neo4j::Error),
@@ -139,6 +150,8 @@ impl Error {
             Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. }) => {
                 ExitCode::GuardRefused
             }
+            Self::Config(_) => ExitCode::Usage,
+            Self::NeitherVault { first, .. } => first.exit_code(),
             Self::DatabaseExists { .. } => ExitCode::GuardRefused,
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
             Self::RolledBack { cause, .. } if cause.exit_code() == ExitCode::Interrupted => {

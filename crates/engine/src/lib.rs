@@ -13,6 +13,9 @@ mod error;
 pub mod prune;
 pub mod restore;
 pub mod select;
+#[cfg(test)]
+mod testing;
+pub mod vaults;
 pub mod verify;
 
 use lifeboat_neo4j::logical::Source;

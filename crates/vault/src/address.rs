@@ -62,6 +62,44 @@ impl Address {
             .map_err(|reason| refuse(&format!("az://{account}/{container}"), reason))
     }
 
+    /// The place beside this one that is called `name`, when this one is called `called`: another
+    /// folder, another container of the account, another prefix of the bucket. A bucket has none
+    /// beside it: the names of buckets belong to all the world.
+    #[must_use]
+    pub fn beside(&self, called: &str, name: &str) -> Option<Self> {
+        let in_bucket = |prefix: &str| {
+            let (above, last) = prefix.rsplit_once('/').map_or(("", prefix), |parts| parts);
+            let slash = if above.is_empty() { "" } else { "/" };
+            (last == called).then(|| format!("{above}{slash}{name}"))
+        };
+        Some(match self {
+            Self::Folder(path) => {
+                let last = path.file_name()?;
+                if last != called {
+                    return None;
+                }
+                Self::Folder(path.with_file_name(name))
+            }
+            Self::Memory(last) => (last == called).then(|| Self::Memory(name.to_owned()))?,
+            Self::Azure { account, container, prefix } => {
+                let (account, container) = (account.clone(), container.clone());
+                match in_bucket(prefix) {
+                    Some(prefix) => Self::Azure { account, container, prefix },
+                    None if container == called => {
+                        Self::Azure { account, container: name.to_owned(), prefix: prefix.clone() }
+                    }
+                    None => return None,
+                }
+            }
+            Self::S3 { bucket, prefix } => {
+                Self::S3 { bucket: bucket.clone(), prefix: in_bucket(prefix)? }
+            }
+            Self::Gcs { bucket, prefix } => {
+                Self::Gcs { bucket: bucket.clone(), prefix: in_bucket(prefix)? }
+            }
+        })
+    }
+
     fn azure_parts(account: &str, container: &str, prefix: String) -> Result<Self, &'static str> {
         // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
         let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -224,6 +262,27 @@ mod tests {
         {
             assert_eq!(parse(text).to_string(), text);
             assert_eq!(parse(&parse(text).to_string()), parse(text));
+        }
+    }
+
+    #[test]
+    fn knows_what_lies_beside() {
+        let beside = |text: &str| {
+            parse(text).beside("neo4j-backups", "config-backups").map(|place| place.to_string())
+        };
+        for (text, place) in [
+            ("/var/neo4j-backups", Some("/var/config-backups")),
+            ("neo4j-backups", Some("config-backups")),
+            ("az://acct1/neo4j-backups", Some("az://acct1/config-backups")),
+            ("az://acct1/neo4j-backups/p", Some("az://acct1/config-backups/p")),
+            ("az://acct1/all/p/neo4j-backups", Some("az://acct1/all/p/config-backups")),
+            ("s3://bucket/neo4j-backups", Some("s3://bucket/config-backups")),
+            ("s3://neo4j-backups", None),
+            ("gs://bucket/a", None),
+            ("/var/backups", None),
+            ("/", None),
+        ] {
+            assert_eq!(beside(text).as_deref(), place, "{text}");
         }
     }
 

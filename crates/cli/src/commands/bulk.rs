@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lifeboat::ExitCode;
 use lifeboat::bulk::{BulkRestoreOptions, restore_bulk};
+use lifeboat::select::Selector;
 
 use super::Session;
 use crate::args::RestoreArgs;
@@ -18,16 +19,19 @@ pub(super) async fn run(session: &Session, args: RestoreArgs, home: PathBuf) -> 
             "give --yes as well; the old database is kept beside, in the home's data folder",
         ));
     }
+    let vaults = session.settings.vaults(&args.vault)?;
+    let running = session.begin(Work::Restore)?;
+    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    session.warn_of(found.fallback.as_ref());
     let options = BulkRestoreOptions {
-        vault: session.settings.vault(&args.vault)?,
-        backup: args.backup,
+        vault: found.vault,
+        backup: Selector::Name(found.manifest.name),
         installation: args.neo4j.unwrap_or_else(|| home.clone()),
         home,
         java: args.java,
         database: args.database.database,
         replace: args.replace,
     };
-    let running = session.begin(Work::Restore)?;
     let display = running.show();
     let result = restore_bulk(&options, &running.progress, &running.cancel).await;
     drop(display);

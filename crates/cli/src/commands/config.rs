@@ -1,6 +1,8 @@
 //! `lifeboat config check`.
 
 use lifeboat::ExitCode;
+use lifeboat::config::VaultSection;
+use lifeboat::vaults::{Role, VaultChoice};
 
 use super::Session;
 use crate::args::ConfigCheckArgs;
@@ -11,7 +13,12 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
     let settings = &session.settings;
     // Reads the secrets, so that one that cannot be had is found now.
     let target = settings.optional_target(&args.database)?;
-    let vault = settings.optional_vault(&args.vault)?;
+    let vaults = settings.optional_vaults(&args.vault)?;
+    let regions =
+        vaults.iter().flat_map(|vaults| std::iter::once(vaults.active()).chain(vaults.other()));
+    for region in regions {
+        region.vault_config()?;
+    }
     let file = &settings.file;
     let secret = settings.password_origin(&args.database).map(|origin| format!("from {origin}"));
     let mut list = Vec::new();
@@ -34,8 +41,22 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
         ca_file.map(|path| path.display().to_string()),
         flags.ca_file.is_some(),
     );
-    let address = vault.as_ref().map(|vault| vault.address.to_string());
-    add("vault.primary.url", address, args.vault.vault.is_some());
+    let section = |role| file.vault.section(role);
+    let given = match &args.vault.vault {
+        Some(VaultChoice::Address(address)) => Some(address),
+        Some(VaultChoice::Role(_)) | None => None,
+    };
+    let primary = section(Role::Primary);
+    let url = given.or(primary.map(|vault| &vault.url)).map(ToString::to_string);
+    add("vault.primary.url", url, given.is_some());
+    let configs = |vault: &VaultSection| vault.config_address().to_string();
+    let of_given = given.cloned().map(|address| configs(&VaultSection::at(address)));
+    add("vault.primary.config_url", of_given.or(primary.map(configs)), given.is_some());
+    if let Some(secondary) = section(Role::Secondary) {
+        add("vault.secondary.url", Some(secondary.url.to_string()), false);
+        add("vault.secondary.config_url", Some(configs(secondary)), false);
+        add("vault.active", Some(file.vault.active.to_string()), false);
+    }
     add("retention.days", file.retention.days.map(|days| days.to_string()), false);
     let effective = Effective {
         file: settings.path.as_ref().map(|path| path.display().to_string()),

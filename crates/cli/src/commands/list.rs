@@ -8,14 +8,19 @@ use crate::args::ListArgs;
 use crate::failure::Result;
 use crate::signals::Work;
 use crate::view::list::{List, Row};
+use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> {
-    let vault = session.settings.vault(&args.vault)?;
+    let vaults = session.settings.vaults(&args.vault)?;
     let running = session.begin(Work::Looking)?;
-    let backups = running.or_stop(vault.list()).await?;
+    let reading = running.or_stop(vaults.reading()).await?;
+    session.warn_of(reading.fallback.as_ref());
+    let vault = reading.region.databases();
+    let backups = running.or_stop(reading.region.list()).await?;
     let now = Timestamp::now();
     let list = List {
         vault: vault.to_string(),
+        place: Place::new(&reading.region, reading.fallback.as_ref()),
         backups: backups.iter().map(|listed| Row::new(listed, now)).collect(),
     };
     if session.output.json {

@@ -12,22 +12,29 @@ use crate::args::RestoreArgs;
 use crate::failure::{Failure, Result};
 use crate::signals::Work;
 use crate::view;
+use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode> {
     if let Some(home) = args.into_home.clone() {
         return super::bulk::run(session, args, home).await;
     }
-    let mut options = RestoreOptions {
-        vault: session.settings.vault(&args.vault)?,
-        backup: args.backup,
-        target: session.settings.target(&args.database)?,
+    let vaults = session.settings.vaults(&args.vault)?;
+    let target = session.settings.target(&args.database)?;
+    let running = session.begin(Work::Restore)?;
+    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    session.warn_of(found.fallback.as_ref());
+    let place = Place::new(&found.region, found.fallback.as_ref());
+    let options = RestoreOptions {
+        vault: found.vault,
+        // What was found is what is done, whatever has become the latest meanwhile.
+        backup: Selector::Name(found.manifest.name),
+        target,
         replace: args.replace,
         compression: args.compression,
     };
     let server = options.target.config.uri.to_string();
-    let running = session.begin(Work::Restore)?;
     let planned = running.or_stop(plan(&options)).await?;
-    session.output.message(&view::restore::Plan::new(&planned, &server, args.dry_run))?;
+    session.output.message(&view::restore::Plan::new(&planned, &server, place, args.dry_run))?;
     session.output.report(&view::restore::plan_text(&planned, &server, Timestamp::now()))?;
     if args.dry_run {
         session.output.note("nothing was done: this was a dry run");
@@ -36,8 +43,6 @@ pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode
     if planned.replaces && !args.yes {
         confirm(&running, &planned).await?;
     }
-    // What was shown is what is done, whatever has become the latest meanwhile.
-    options.backup = Selector::Name(planned.manifest.name.clone());
     let display = running.show();
     let result = restore(&options, &running.progress, &running.cancel).await;
     drop(display);

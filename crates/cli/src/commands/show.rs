@@ -2,22 +2,25 @@
 
 use jiff::Timestamp;
 use lifeboat::ExitCode;
-use lifeboat::select::select;
 
 use super::Session;
 use crate::args::ShowArgs;
 use crate::failure::Result;
 use crate::signals::Work;
 use crate::view;
+use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<ExitCode> {
-    let vault = session.settings.vault(&args.vault)?;
+    let vaults = session.settings.vaults(&args.vault)?;
     let running = session.begin(Work::Looking)?;
-    let manifest = running.or_stop(select(&vault, &args.backup)).await?;
+    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    session.warn_of(found.fallback.as_ref());
     if session.output.json {
-        session.output.document(&view::show::json(&manifest))?;
+        let place = Place::new(&found.region, found.fallback.as_ref());
+        session.output.document(&view::show::json(&found.manifest, &place))?;
     } else {
-        let text = view::show::text(&manifest, &vault.to_string(), Timestamp::now());
+        let vault = found.vault.to_string();
+        let text = view::show::text(&found.manifest, &vault, Timestamp::now());
         session.output.print(&text)?;
     }
     Ok(ExitCode::Ok)

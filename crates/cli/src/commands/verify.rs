@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat::format::Manifest;
-use lifeboat::select::select;
+use lifeboat::vaults::Reading;
 use lifeboat::verify::{Level, verify};
 use lifeboat::{Error, ExitCode, Phase};
 
@@ -11,24 +11,31 @@ use super::{Running, Session};
 use crate::args::VerifyArgs;
 use crate::failure::{Failure, Result};
 use crate::signals::Work;
+use crate::view::place::Place;
 use crate::view::verify::{Summary, Verified};
 
 pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode> {
-    let vault = session.settings.vault(&args.vault)?;
+    let vaults = session.settings.vaults(&args.vault)?;
     let level = if args.quick { Level::Quick } else { Level::Full };
     let running = session.begin(Work::Looking)?;
     if !args.all {
-        let manifest = running.or_stop(select(&vault, &args.backup)).await?;
-        let verified = one(&running, &vault, &manifest, level).await?;
-        session.output.message(&Summary::of(std::slice::from_ref(&verified), &vault))?;
+        let found = running.or_stop(vaults.find(&args.backup)).await?;
+        session.warn_of(found.fallback.as_ref());
+        let verified = one(&running, &found.vault, &found.manifest, level).await?;
+        let place = Place::new(&found.region, found.fallback.as_ref());
+        let summary = Summary::of(std::slice::from_ref(&verified), &found.vault, place);
+        session.output.message(&summary)?;
         session.output.report(&verified.text(false))?;
         return Ok(ExitCode::Ok);
     }
     let mut all = Vec::new();
-    for listed in running.or_stop(vault.list()).await? {
+    let Reading { region, fallback } = running.or_stop(vaults.reading()).await?;
+    session.warn_of(fallback.as_ref());
+    for listed in running.or_stop(region.list()).await? {
         let verified = match &listed.manifest {
             Err(damage) => Verified::damaged(&listed.name, damage.to_string()),
-            Ok(manifest) => match one(&running, &vault, manifest, level).await {
+            Ok(manifest) => match one(&running, region.vault(manifest.kind), manifest, level).await
+            {
                 Ok(verified) => verified,
                 Err(failure) if failure.code != ExitCode::Failed => return Err(failure),
                 Err(failure) => Verified::damaged(&listed.name, failure.message),
@@ -38,7 +45,7 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode
         session.output.report(&verified.text(session.output.colour))?;
         all.push(verified);
     }
-    let summary = Summary::of(&all, &vault);
+    let summary = Summary::of(&all, region.databases(), Place::new(&region, fallback.as_ref()));
     session.output.message(&summary)?;
     session.output.report(&summary.text())?;
     match summary.damaged {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lifeboat::vault::Listed;
 use serde::Serialize;
 
+use super::place::Place;
 use crate::output::{RED, paint};
 use crate::units;
 use lifeboat::select::safety_of;
@@ -13,6 +14,8 @@ use lifeboat::select::safety_of;
 pub(crate) struct List {
     /// The vault's address.
     pub(crate) vault: String,
+    #[serde(flatten)]
+    pub(crate) place: Place,
     /// Newest first.
     pub(crate) backups: Vec<Row>,
 }
@@ -163,14 +166,14 @@ mod tests {
             ..good("before-upgrade", 9_000_000, true)
         };
         let backups = vec![safety, good("neo4j-backup-20261124-020000", 26_000, false), damaged];
-        List { vault: "/var/backups/neo4j".to_owned(), backups }
+        List { vault: "/var/backups/neo4j".to_owned(), place: Place::default(), backups }
     }
 
     #[test]
     fn is_a_table() {
         insta::assert_snapshot!(list().text(false));
         assert_eq!(list().text(true).matches("\x1b[1;31m").count(), 1);
-        assert_eq!(List { vault: String::new(), backups: Vec::new() }.text(true), "");
+        assert_eq!(List { backups: Vec::new(), ..list() }.text(true), "");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use lifeboat::format::{Counts, DatabaseSection, Manifest};
 use lifeboat::restore::{RestorePlan, RestoreReport};
 use serde::Serialize;
 
+use super::place::Place;
 use super::{pairs, seconds, snapshot_words};
 use crate::units;
 
@@ -26,10 +27,12 @@ pub(crate) struct Plan<'a> {
     relationships_now: u64,
     nodes_in_backup: Option<u64>,
     relationships_in_backup: Option<u64>,
+    #[serde(flatten)]
+    place: Place,
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(plan: &'a RestorePlan, server: &'a str, dry_run: bool) -> Self {
+    pub(crate) fn new(plan: &'a RestorePlan, server: &'a str, place: Place, dry_run: bool) -> Self {
         let counts = counts(&plan.manifest);
         Self {
             message_type: "plan",
@@ -43,6 +46,7 @@ impl<'a> Plan<'a> {
             relationships_now: plan.target.relationships,
             nodes_in_backup: counts.map(|counts| counts.nodes),
             relationships_in_backup: counts.map(|counts| counts.relationships),
+            place,
         }
     }
 }
@@ -231,7 +235,12 @@ mod tests {
         let now = "2026-11-24T09:00:00Z".parse().unwrap();
         insta::assert_snapshot!(plan_text(&plan(true), "bolt://localhost:7687", now));
         insta::assert_snapshot!(plan_text(&plan(false), "bolt://localhost:7687", now));
-        insta::assert_json_snapshot!(Plan::new(&plan(true), "bolt://localhost:7687", true));
+        insta::assert_json_snapshot!(Plan::new(
+            &plan(true),
+            "bolt://localhost:7687",
+            Place::default(),
+            true
+        ));
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lifeboat::format::Manifest;
 
+use super::place::Place;
 use super::{backup::schema, foreign, pairs, snapshot_words};
 use crate::units;
 
 /// What a program reads: the manifest, without the table of frames, which is for machines that
 /// read the archive.
-pub(crate) fn json(manifest: &Manifest) -> serde_json::Value {
+pub(crate) fn json(manifest: &Manifest, place: &Place) -> serde_json::Value {
     let mut value = serde_json::to_value(manifest).unwrap_or_default();
+    place.add_to(&mut value);
     if let Some(archive) = value.get_mut("archive").and_then(serde_json::Value::as_object_mut) {
         archive.remove("frames");
     }
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn leaves_out_the_frames() {
-        let json = json(&sample::manifest());
+        let json = json(&sample::manifest(), &Place::default());
         assert_eq!(json["name"], "neo4j-backup-20261124-020000");
         assert_eq!(json["archive"]["compression"], "zstd");
         assert!(json["archive"].get("frames").is_none());

@@ -7,6 +7,7 @@ use lifeboat::vault::Vault;
 use lifeboat::verify::{Level, VerifyReport};
 use serde::Serialize;
 
+use super::place::Place;
 use super::seconds;
 use crate::output::{GREEN, RED, paint};
 use crate::units;
@@ -77,6 +78,8 @@ impl Verified {
 pub(crate) struct Summary {
     message_type: &'static str,
     vault: String,
+    #[serde(flatten)]
+    place: Place,
     pub(crate) backups: usize,
     pub(crate) good: usize,
     pub(crate) damaged: usize,
@@ -84,11 +87,12 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn of(verified: &[Verified], vault: &Vault) -> Self {
+    pub(crate) fn of(verified: &[Verified], vault: &Vault, place: Place) -> Self {
         let good = verified.iter().filter(|one| one.good).count();
         Self {
             message_type: "summary",
             vault: vault.to_string(),
+            place,
             backups: verified.len(),
             good,
             damaged: verified.len() - good,

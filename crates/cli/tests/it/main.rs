@@ -8,6 +8,7 @@
 mod faults;
 mod interrupts;
 mod proxy;
+mod regions;
 mod scripts;
 mod support;
 mod terminal;

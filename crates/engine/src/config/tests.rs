@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_vault::Address;
 
 use super::*;
+use crate::vaults::Role;
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("/etc/lifeboat/lifeboat.toml")).map_err(|error| error.to_string())
@@ -21,12 +22,19 @@ fn reads_every_setting() {
 
         [vault.primary]
         url = "az://account/neo4j-backups"
+        config_url = "az://account/settings"
         auth = "account-key"
         secret_file = "/run/secrets/azure"
         endpoint = "https://blob.example/account"
         region = "r"
         allow_http = true
         ca_file = "store.pem"
+
+        [vault.secondary]
+        url = "copies/neo4j-backups"
+
+        [vault]
+        active = "secondary"
 
         [retention]
         days = 30
@@ -37,8 +45,14 @@ fn reads_every_setting() {
     let words = ["pass", "show", "neo4j"].map(str::to_owned).to_vec();
     assert_eq!(config.database.password, Some(SecretSource::Command(words)));
     assert_eq!(config.database.ca_file, Some(PathBuf::from("/etc/lifeboat/ca.pem")));
+    assert_eq!(config.vault.active, Role::Secondary);
+    let copies = config.vault.section(Role::Secondary).unwrap();
+    assert_eq!(copies.url, Address::Folder("/etc/lifeboat/copies/neo4j-backups".into()));
+    let beside = Address::Folder("/etc/lifeboat/copies/config-backups".into());
+    assert_eq!(copies.config_address(), beside);
     let vault = config.vault.primary.unwrap();
     assert_eq!(vault.url, Address::azure("account", "neo4j-backups").unwrap());
+    assert_eq!(vault.config_address(), Address::azure("account", "settings").unwrap());
     assert_eq!(vault.auth, VaultAuth::AccountKey);
     assert_eq!(vault.secret, Some(SecretSource::File("/run/secrets/azure".into())));
     assert_eq!(vault.ca_file, Some(PathBuf::from("/etc/lifeboat/store.pem")));
@@ -74,7 +88,14 @@ fn errors_name_file_line_and_key() {
         ("[retention]\ndays = \"30\"", "line 2, retention.days: the value is of the wrong type"),
         ("[vault.primary]\nurl = \"ftp://x/y\"", "line 2, vault.primary.url:"),
         ("[vault.primary]\nregion = \"x\"", "line 1, vault.primary: the vault has no url"),
-        ("[vault.secondary]\nurl = \"x\"", "there is no such setting; known are `primary`"),
+        ("[vault.tertiary]\nurl = \"x\"", "there is no such setting; known are `active`"),
+        ("[vault.secondary]\nurl = \"x\"", "there is a secondary vault and no primary one"),
+        (
+            "[vault]\nactive = \"secondary\"\n[vault.primary]\nurl = \"x\"",
+            "there is no [vault.secondary]",
+        ),
+        ("[vault.primary]\nurl = \"x\"\n[vault.secondary]\nurl = \"x\"", "are the same place"),
+        ("[vault]\nactive = \"third\"", "vault.active: unknown variant"),
         (
             "[vault.primary]\nurl = \"x\"\nauth = \"keys\"",
             "line 3, vault.primary.auth: unknown variant",

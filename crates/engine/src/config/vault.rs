@@ -52,6 +52,8 @@ impl VaultAuth {
 pub struct VaultSection {
     /// Where it is.
     pub url: Address,
+    /// Where backups of configurations go instead of the place beside `url`.
+    pub config_url: Option<Address>,
     /// Who to be there.
     pub auth: VaultAuth,
     /// Where the secret is that `auth` speaks of: `secret_file` or `secret_command`.
@@ -75,6 +77,8 @@ pub struct VaultSection {
 struct RawVault {
     #[serde(default, deserialize_with = "parsed")]
     url: Option<Address>,
+    #[serde(default, deserialize_with = "parsed")]
+    config_url: Option<Address>,
     #[serde(default)]
     auth: VaultAuth,
     secret_file: Option<PathBuf>,
@@ -113,7 +117,7 @@ impl TryFrom<RawVault> for VaultSection {
             return problem("client_id goes with auth = \"managed-identity\"");
         }
         Ok(Self {
-            url,
+            config_url: raw.config_url,
             auth: raw.auth,
             secret,
             access_key_id: raw.access_key_id,
@@ -122,14 +126,45 @@ impl TryFrom<RawVault> for VaultSection {
             region: raw.region,
             allow_http: raw.allow_http,
             ca_file: raw.ca_file,
+            ..Self::at(url)
         })
     }
 }
 
+/// What the documented container of databases is called.
+const DATABASES: &str = "neo4j-backups";
+/// What the documented container of configurations beside it is called.
+const CONFIGS: &str = "config-backups";
+
 impl VaultSection {
+    /// The vault at an address, with what the environment offers.
+    pub fn at(url: Address) -> Self {
+        Self {
+            url,
+            config_url: None,
+            auth: VaultAuth::default(),
+            secret: None,
+            access_key_id: None,
+            client_id: None,
+            endpoint: None,
+            region: None,
+            allow_http: false,
+            ca_file: None,
+        }
+    }
+
+    /// Where backups of configurations go: `config_url`, else `config-backups` beside a place that
+    /// is called `neo4j-backups`, else the same place.
+    pub fn config_address(&self) -> Address {
+        let beside = || self.url.beside(DATABASES, CONFIGS);
+        self.config_url.clone().or_else(beside).unwrap_or_else(|| self.url.clone())
+    }
+
     pub(super) fn resolve(&mut self, folder: &Path) {
-        if let Address::Folder(path) = &mut self.url {
-            *path = folder.join(&*path);
+        for address in [Some(&mut self.url), self.config_url.as_mut()].into_iter().flatten() {
+            if let Address::Folder(path) = address {
+                *path = folder.join(&*path);
+            }
         }
         if let Some(secret) = &mut self.secret {
             secret.resolve(folder);

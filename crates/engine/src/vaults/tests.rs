@@ -1,0 +1,145 @@
+use lifeboat_archive::BackupKind::{Config, Database};
+
+use super::*;
+use crate::testing::{memory, name, store};
+
+fn region(role: Role, url: &str) -> RegionConfig {
+    RegionConfig { role: Some(role), section: VaultSection::at(url.parse().unwrap()) }
+}
+
+fn two(primary: &str, secondary: &str) -> Vaults {
+    Vaults::new(region(Role::Primary, primary), Some(region(Role::Secondary, secondary)))
+}
+
+fn named(name: &BackupName) -> Selector {
+    Selector::Name(name.clone())
+}
+
+#[tokio::test]
+async fn a_region_has_a_place_for_each_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("neo4j-backups");
+    let region = region(Role::Primary, place.to_str().unwrap()).open().unwrap();
+    assert_eq!(region.vaults().count(), 2);
+    assert!(region.configs().folder().unwrap().ends_with("config-backups"));
+    let (database, config) = (name(Database, 0), name(Config, 1));
+    store(region.vault(Database), &database, "d").await;
+    assert_eq!(region.list().await.unwrap().len(), 1, "nothing beside it yet");
+    store(region.vault(Config), &config, "c").await;
+    let listed: Vec<_> = region.list().await.unwrap().into_iter().map(|one| one.name).collect();
+    assert_eq!(listed, [config.clone(), database.clone()]);
+    for name in [&database, &config] {
+        assert_eq!(region.find(&named(name)).await.unwrap().1.name, *name);
+    }
+    // A name that tells no kind is looked for in both.
+    let odd: BackupName = "before-upgrade".parse().unwrap();
+    store(region.configs(), &odd, "x").await;
+    assert_eq!(
+        region.find(&named(&odd)).await.unwrap().0.to_string(),
+        region.configs().to_string()
+    );
+    assert!(region.find(&named(&name(Config, 5))).await.is_err());
+}
+
+#[tokio::test]
+async fn the_active_vault_is_read_when_it_answers() {
+    store(&memory("both-a"), &name(Database, 0), "a").await;
+    store(&memory("both-b"), &name(Database, 1), "b").await;
+    let vaults = two("memory://both-a", "memory://both-b");
+    let reading = vaults.reading().await.unwrap();
+    assert_eq!((reading.region.role, reading.fallback), (Some(Role::Primary), None));
+    // What only the other has is found there.
+    let found = vaults.find(&named(&name(Database, 1))).await.unwrap();
+    assert_eq!(found.region.role, Some(Role::Secondary));
+    let said = found.fallback.unwrap().to_string();
+    assert!(said.starts_with("using the secondary vault instead of the primary: there is no"));
+    // What none has is told of the active one.
+    let error = vaults.find(&named(&name(Database, 7))).await.unwrap_err().to_string();
+    assert!(error.contains("in memory://both-a"), "{error}");
+}
+
+#[tokio::test]
+async fn the_other_vault_is_read_when_the_active_one_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("gone");
+    store(&memory("left"), &name(Database, 1), "b").await;
+    let vaults = two(gone.to_str().unwrap(), "memory://left");
+    let reading = vaults.reading().await.unwrap();
+    assert_eq!(reading.region.role, Some(Role::Secondary));
+    assert_eq!(reading.region.list().await.unwrap().len(), 1);
+    let fallback = reading.fallback.unwrap();
+    assert_eq!((fallback.from, fallback.to), (Role::Primary, Role::Secondary));
+    assert!(fallback.reason.contains("does not exist"), "{}", fallback.reason);
+
+    // Roles swapped, the same the other way round.
+    let swapped = Vaults::new(
+        region(Role::Secondary, gone.to_str().unwrap()),
+        Some(region(Role::Primary, "memory://left")),
+    );
+    assert_eq!(swapped.reading().await.unwrap().region.role, Some(Role::Primary));
+
+    // Alone, it is told as it is; and so are both.
+    let alone = Vaults::new(region(Role::Primary, gone.to_str().unwrap()), None);
+    let reading = alone.reading().await.unwrap();
+    assert!(reading.region.list().await.is_err());
+    let neither = two(gone.to_str().unwrap(), folder.path().join("too").to_str().unwrap());
+    let error = neither.reading().await.unwrap_err();
+    assert_eq!(error.exit_code(), crate::ExitCode::VaultMissing);
+    assert!(error.to_string().contains("gone") && error.to_string().contains("too"), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_out_of_reach_is_one_of_the_disasters() {
+    store(&memory("reachable"), &name(Database, 1), "b").await;
+    let text = "[vault.primary]\nurl = \"az://account/neo4j-backups\"\nauth = \"account-key\"\n\
+                secret_file = \"no-such-file\"\n[vault.secondary]\nurl = \"memory://reachable\"";
+    let config = crate::config::Config::parse(text, std::path::Path::new("x.toml")).unwrap();
+    let region = |role| RegionConfig {
+        role: Some(role),
+        section: config.vault.section(role).unwrap().clone(),
+    };
+    let vaults = Vaults::new(region(Role::Primary), Some(region(Role::Secondary)));
+    let reading = vaults.reading().await.unwrap();
+    assert!(reading.fallback.unwrap().reason.contains("cannot read the secret"));
+    assert!(vaults.writing().is_err(), "nothing is written elsewhere in silence");
+}
+
+#[tokio::test]
+async fn a_damaged_backup_is_taken_from_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = name(Database, 0);
+    let primary = region(Role::Primary, folder.path().to_str().unwrap());
+    let vault = primary.open().unwrap().databases().clone();
+    store(&vault, &damaged, "x").await;
+    std::fs::write(folder.path().join(damaged.manifest_file()), "{\n  \"format\": 1").unwrap();
+    store(&memory("intact"), &damaged, "x").await;
+    let vaults = Vaults::new(primary, Some(region(Role::Secondary, "memory://intact")));
+    let found = vaults.find(&named(&damaged)).await.unwrap();
+    assert_eq!(found.vault.to_string(), "memory://intact");
+    assert!(found.fallback.unwrap().reason.contains("damaged"));
+}
+
+#[tokio::test]
+async fn what_one_has_ahead_of_the_other_is_told() {
+    let (one, other) = (memory("ahead"), memory("behind"));
+    for vault in [&one, &other] {
+        store(vault, &name(Database, 0), "same").await;
+    }
+    store(&one, &name(Database, 1), "only here").await;
+    store(&one, &name(Database, 2), "one").await;
+    store(&other, &name(Database, 2), "another").await;
+    let (one, other) = (one.list().await.unwrap(), other.list().await.unwrap());
+    assert_eq!(ahead(&one, &other), [&name(Database, 2), &name(Database, 1)]);
+    assert_eq!(ahead(&other, &one), [&name(Database, 2)]);
+}
+
+#[test]
+fn a_vault_is_chosen_by_role_or_address() {
+    let secondary: VaultChoice = "secondary".parse().unwrap();
+    assert_eq!(secondary, VaultChoice::Role(Role::Secondary));
+    assert_eq!(
+        "./primary".parse::<VaultChoice>().unwrap(),
+        VaultChoice::Address(Address::Folder("./primary".into()))
+    );
+    assert!("ftp://x".parse::<VaultChoice>().is_err());
+}
