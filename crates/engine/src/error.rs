@@ -147,6 +147,7 @@ impl Error {
         use lifeboat_neo4j::Error as Database;
         match self {
             Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
+            Self::Vault(error) if error.is_leased() => ExitCode::Locked,
             Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. }) => {
                 ExitCode::GuardRefused
             }

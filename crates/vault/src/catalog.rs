@@ -92,7 +92,7 @@ pub(crate) struct Sorted {
 }
 
 /// Without the mark of a half-written file.
-fn unstaged(name: &str) -> Option<&str> {
+pub(crate) fn unstaged(name: &str) -> Option<&str> {
     let (file, number) = name.rsplit_once('#')?;
     (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(file)
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use lifeboat_archive::{BackupName, ManifestError};
 
+use crate::Holder;
+
 pub(crate) use translate::Translator;
 
 /// A failure of a vault.
@@ -141,6 +143,31 @@ pub enum Error {
         /// Bytes found.
         found: u64,
     },
+    /// Somebody else does what only one may do at a time.
+    #[error(
+        "{lease} in {vault} is taken by {holder}; wait until it is done (--wait does), or stop it; \
+         after a crash it is free within {} seconds",
+        holder.ttl.as_secs()
+    )]
+    Leased {
+        /// The vault.
+        vault: String,
+        /// The lease.
+        lease: String,
+        /// Who has it.
+        holder: Box<Holder>,
+    },
+    /// A lease that was ours is not any more, and nobody else has it either.
+    #[error(
+        "the lease {lease} in {vault} was lost: it was not renewed in time and taken, or its file \
+         was removed; start again"
+    )]
+    LeaseLost {
+        /// The vault.
+        vault: String,
+        /// The lease.
+        lease: String,
+    },
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Misuse(String),
@@ -164,6 +191,11 @@ impl Error {
     /// Whether the same call may succeed a little later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether somebody else holds the lease that is needed.
+    pub fn is_leased(&self) -> bool {
+        matches!(self, Self::Leased { .. } | Self::LeaseLost { .. })
     }
 
     /// Whether the vault itself is missing, not something in it.

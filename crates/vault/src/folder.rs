@@ -4,6 +4,10 @@
 //! the disk before it gets its name, create-if-absent works without hard links, and the folder need
 //! not exist at first. So is listing: nothing that lies in the folder can make it fail, and it shows
 //! the half-written files of a killed process (`NAME#123`), so that they can be found and removed.
+//!
+//! Backups lie flat. Objects below a prefix lie in sub-folders, made as they are needed. A write
+//! over a known version takes a lock on a file `.lock` beside the object, so that between
+//! processes, too, only one of two succeeds.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +24,7 @@ use object_store::path::Path;
 use object_store::{
     CopyOptions, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UploadPart,
+    UpdateVersion, UploadPart,
 };
 
 const STORE: &str = "Folder";
@@ -88,8 +92,34 @@ impl FolderStore {
         Ok(self.inner.get_or_init(|| made))
     }
 
-    fn file(&self, location: &Path) -> PathBuf {
-        self.root.join(location.as_ref())
+    /// The files below a prefix, in every depth. Links to folders are not followed: nothing of
+    /// ours lies behind them, and they may go round.
+    fn list_below(root: &FsPath, prefix: &Path) -> Result<Vec<ObjectMeta>> {
+        fs::metadata(root).map_err(|e| of_io(e, &Path::default()))?;
+        let mut objects = Vec::new();
+        let mut folders = vec![root.join(prefix.as_ref())];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                // Nothing was ever written there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(generic(error)),
+            };
+            for entry in entries {
+                let path = entry.map_err(generic)?.path();
+                let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+                if meta.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(root).ok().and_then(FsPath::to_str);
+                let Some(location) = name.and_then(|name| Path::parse(name).ok()) else { continue };
+                if meta.is_file() {
+                    objects.push(describe(&meta, location));
+                }
+            }
+        }
+        Ok(objects)
     }
 
     fn list_now(root: &FsPath) -> Result<Vec<ObjectMeta>> {
@@ -111,12 +141,46 @@ impl FolderStore {
         Ok(objects)
     }
 
+    /// Writes over a version of a file, if it is that one.
+    fn replace_now(
+        root: &FsPath,
+        payload: &PutPayload,
+        location: &Path,
+        over: &UpdateVersion,
+    ) -> Result<PutResult> {
+        use rustix::fs::{FlockOperation, flock};
+
+        let path = root.join(location.as_ref());
+        let changed = |error: io::Error| object_store::Error::Precondition {
+            path: location.to_string(),
+            source: Box::new(error),
+        };
+        let lock = path.with_file_name(".lock");
+        let lock = OpenOptions::new().create(true).append(true).open(&lock);
+        let lock = lock.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(error),
+            _ => generic(error),
+        })?;
+        // Held until the file is closed, also by a process that is killed.
+        flock(&lock, FlockOperation::LockExclusive).map_err(|e| generic(e.into()))?;
+        let found = fs::metadata(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(error),
+            _ => generic(error),
+        })?;
+        if describe(&found, location.clone()).e_tag != over.e_tag {
+            return Err(changed(io::Error::other("it is another version")));
+        }
+        Self::put_now(root, payload, location, false)
+    }
+
     fn put_now(
-        path: &FsPath,
+        root: &FsPath,
         payload: &PutPayload,
         location: &Path,
         create: bool,
     ) -> Result<PutResult> {
+        let path = &root.join(location.as_ref());
+        make_folders(root, path).map_err(|e| of_io(e, &Path::default()))?;
         // What is missing when this fails is the folder.
         let (mut file, staged) = stage(path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => of_io(e, &Path::default()),
@@ -145,6 +209,22 @@ impl FolderStore {
                 })
             }
         }
+    }
+}
+
+/// Makes the sub-folders of a file, for our eyes only. Never the root: when that is gone, a disk is.
+fn make_folders(root: &FsPath, path: &FsPath) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    let Some(folder) = path.parent().filter(|folder| *folder != root) else { return Ok(()) };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    make_folders(root, folder)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
     }
 }
 
@@ -203,14 +283,14 @@ impl ObjectStore for FolderStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
-        let inner = self.inner()?;
-        let create = match opts.mode {
-            PutMode::Create => true,
-            PutMode::Overwrite => false,
-            PutMode::Update(_) => return inner.put_opts(location, payload, opts).await,
-        };
-        let (path, location) = (self.file(location), location.clone());
-        blocking(move || Self::put_now(&path, &payload, &location, create)).await
+        self.inner()?;
+        let (root, location) = (self.root.clone(), location.clone());
+        blocking(move || match opts.mode {
+            PutMode::Create => Self::put_now(&root, &payload, &location, true),
+            PutMode::Overwrite => Self::put_now(&root, &payload, &location, false),
+            PutMode::Update(over) => Self::replace_now(&root, &payload, &location, &over),
+        })
+        .await
     }
 
     async fn put_multipart_opts(
@@ -221,8 +301,10 @@ impl ObjectStore for FolderStore {
         self.inner()?;
         // A file has no attributes, and no tags.
         let _ = opts;
-        let (path, location) = (self.file(location), location.clone());
+        let (root, location) = (self.root.clone(), location.clone());
         blocking(move || {
+            let path = root.join(location.as_ref());
+            make_folders(&root, &path).map_err(|e| of_io(e, &location))?;
             let (file, staged) = stage(&path).map_err(|e| of_io(e, &location))?;
             let file = Arc::new(file);
             Ok(Box::new(FolderUpload { path, staged: Some(staged), file, offset: 0 }) as _)
@@ -245,9 +327,11 @@ impl ObjectStore for FolderStore {
                 async move {
                     let location = location?;
                     blocking(move || {
-                        let gone = fs::remove_file(root.join(location.as_ref()));
-                        // So that what is deleted in an order stays so when the power fails.
-                        gone.and_then(|()| sync_folder(&root)).map_err(|e| of_io(e, &location))?;
+                        let path = root.join(location.as_ref());
+                        // Synced, so that what is deleted in an order stays so when the power fails.
+                        fs::remove_file(&path)
+                            .and_then(|()| path.parent().map_or(Ok(()), sync_folder))
+                            .map_err(|e| of_io(e, &location))?;
                         Ok(location)
                     })
                     .await
@@ -257,12 +341,16 @@ impl ObjectStore for FolderStore {
             .boxed()
     }
 
-    fn list(&self, _prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let root = self.root.clone();
-        stream::once(blocking(move || Self::list_now(&root)))
-            .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
-            .try_flatten()
-            .boxed()
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (root, prefix) = (self.root.clone(), prefix.cloned());
+        stream::once(blocking(move || match prefix {
+            Some(prefix) => Self::list_below(&root, &prefix),
+            // Whatever else somebody keeps in folders beside his backups is none of our business.
+            None => Self::list_now(&root),
+        }))
+        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
     }
 
     async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {

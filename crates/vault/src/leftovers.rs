@@ -11,7 +11,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_archive::BackupName;
 use object_store::ObjectMeta;
-use uuid::Uuid;
 
 use crate::catalog::{Group, is_foreign, sort_out};
 use crate::claim::{Claim, MAX_TOMBSTONE, Tombstone};
@@ -275,11 +274,7 @@ impl Vault {
         if matches!(self.place(), Place::Folder(_) | Place::Memory) {
             return Ok(Timestamp::now());
         }
-        let object = format!("{PROBE_PREFIX}{}", Uuid::new_v4());
-        self.put(&object, "the time".into()).await?;
-        let meta = self.head(&object).await;
-        self.delete(&object).await?;
-        Ok(meta?.map_or_else(Timestamp::now, |meta| modified(&meta)))
+        self.time_of_writing().await
     }
 
     /// Whether it was removed; else it is in use after all.

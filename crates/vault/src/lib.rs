@@ -13,6 +13,9 @@
 //! its claim and removed by [`Vault::remove_leftovers`], which a run that is merely slow cannot
 //! lose a finished backup to.
 //!
+//! Other things than backups lie under prefixes, see [`Area`]: log segments, and leases
+//! ([`Lease`]), by which one process at a time does what only one may do.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,12 +29,14 @@
 //! ```
 
 mod address;
+mod area;
 mod beside;
 mod catalog;
 mod claim;
 mod credentials;
 mod error;
 mod folder;
+mod lease;
 mod leftovers;
 mod open;
 mod probe;
@@ -42,9 +47,11 @@ mod vault;
 mod writer;
 
 pub use address::Address;
+pub use area::{Area, Object, Version};
 pub use catalog::{Beside, Listed};
 pub use credentials::{Credentials, Secret};
 pub use error::{Damage, Error};
+pub use lease::{Holder, Lease};
 pub use leftovers::{Leftover, LeftoverKind, Leftovers, Removed, Unclaimed};
 pub use lifeboat_archive::{BackupKind, BackupName, Codec, FileKind, Manifest};
 pub use object_store::ObjectStore;

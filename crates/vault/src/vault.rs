@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use lifeboat_archive::{BackupName, Manifest};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use uuid::Uuid;
 
 use crate::claim::Tombstone;
 use crate::error::Translator;
 use crate::error::translate::Place;
 use crate::folder::FolderStore;
+use crate::leftovers::PROBE_PREFIX;
 use crate::open::{Opened, VaultConfig, open};
 use crate::{Damage, Error, Retry};
 
@@ -123,7 +125,10 @@ impl Vault {
 
     /// Makes the folder of a vault when it is missing. Containers and buckets are left to those
     /// who pay for them.
-    pub(crate) async fn ensure(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn ensure(&self) -> Result<(), Error> {
         let Some(folder) = self.folder().map(FsPath::to_owned) else { return Ok(()) };
         let made = tokio::task::spawn_blocking(move || FolderStore::create(&folder)).await;
         let made = made.unwrap_or_else(|error| Err(std::io::Error::other(error)));
@@ -199,7 +204,7 @@ impl Vault {
     }
 
     /// An error whose object is simply not there gives `None`.
-    fn unless_absent<T>(
+    pub(crate) fn unless_absent<T>(
         &self,
         action: &'static str,
         object: &str,
@@ -333,6 +338,35 @@ impl Vault {
             })
             .await
     }
+
+    /// All objects below a prefix, in no order.
+    pub(crate) async fn objects_below(&self, prefix: &str) -> Result<Vec<ObjectMeta>, Error> {
+        let path = object_path(prefix);
+        self.listing()
+            .run(async || {
+                let listed = self.store().list(Some(&path)).try_collect().await;
+                listed.map_err(|e| self.explain("list", prefix, &e))
+            })
+            .await
+    }
+
+    /// The time by the store's clock, as it is given to a small object written now.
+    pub(crate) async fn time_of_writing(&self) -> Result<Timestamp, Error> {
+        let object = format!("{PROBE_PREFIX}{}", Uuid::new_v4());
+        let content = Bytes::from(object.clone());
+        if let Created::Theirs(_) = self.create(&object, &content).await? {
+            return Err(self.taken(&object));
+        }
+        let meta = self.head(&object).await;
+        self.delete(&object).await?;
+        meta?.map(|meta| modified(&meta)).ok_or_else(|| Error::Failed {
+            vault: self.to_string(),
+            action: "look at",
+            object,
+            reason: "what was just written is not there".to_owned(),
+            hint: "this store cannot be trusted with backups, use another".to_owned(),
+        })
+    }
 }
 
 fn is_not_found(error: &object_store::Error) -> bool {
@@ -342,7 +376,7 @@ fn is_not_found(error: &object_store::Error) -> bool {
 /// How long a small request may take. The client's own limit is made for parts of an upload.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     request: impl Future<Output = object_store::Result<T>>,
 ) -> object_store::Result<T> {
     tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| {

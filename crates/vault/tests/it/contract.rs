@@ -10,6 +10,9 @@ use lifeboat_vault::{
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode};
 
+use crate::areas::{
+    a_lease_has_one_holder, a_replacement_needs_the_version, objects_live_below_a_prefix,
+};
 use crate::support::{
     GRACE, NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, noise, objects, plant, raw,
     steal, verify,
@@ -28,7 +31,8 @@ macro_rules! run_contract {
             a_discarded_backup_cannot_commit, a_finished_backup_is_never_discarded,
             a_wrong_manifest_is_refused, ranges_are_read, a_lost_archive_is_told,
             the_probe_finds_all_well, a_copy_is_the_same_to_the_byte,
-            create_if_absent_is_what_the_store_does)
+            create_if_absent_is_what_the_store_does, objects_live_below_a_prefix,
+            a_replacement_needs_the_version, a_lease_has_one_holder)
     };
     ($fresh:expr; $($case:ident),+) => {
         $(

@@ -6,6 +6,7 @@
 mod store;
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_archive::Codec;
@@ -35,6 +36,7 @@ enum Scenario {
     Remove,
     CleanUp,
     Probe,
+    TakeLease,
 }
 
 impl Scenario {
@@ -46,6 +48,10 @@ impl Scenario {
                     let mut writer = vault.begin(&name(second), Codec::Zstd).await.unwrap();
                     writer.put("half of it".into()).await.unwrap();
                 }
+            }
+            // One whose holder was killed, and whose time is over.
+            Self::TakeLease => {
+                drop(vault.acquire_lease("job", "was killed", Duration::ZERO).await.unwrap());
             }
             _ => {}
         }
@@ -74,6 +80,11 @@ impl Scenario {
                 let failed =
                     probe.steps().into_iter().find_map(|(_, result)| result?.clone().err());
                 failed.map_or(Ok(()), Err)
+            }
+            Self::TakeLease => {
+                let mut lease = vault.acquire_lease("job", "tests", Duration::ZERO).await?;
+                lease.renew().await?;
+                lease.release().await
             }
         }
     }
@@ -179,6 +190,7 @@ scenarios! {
     removing: Remove,
     cleaning_up: CleanUp,
     probing: Probe,
+    taking_a_lease: TakeLease,
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The vault against real stores: memory, folders, Azurite, and stores that fail.
 #![allow(clippy::unwrap_used, reason = "a test that fails should panic, also in its helpers")]
 
+mod areas;
 mod azure;
 mod contract;
 mod faults;

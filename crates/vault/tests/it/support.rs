@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use lifeboat_archive::read::Frames;
 use lifeboat_archive::{
     Assembler, BackupKind, BackupName, Codec, Compression, FrameWriter, Manifest, Tool, encode,
@@ -118,9 +117,9 @@ pub(crate) fn raw(vault: &Vault) -> Arc<dyn ObjectStore> {
     store.unwrap()
 }
 
-/// The names of all objects, sorted.
+/// The names of all objects at the root, where backups are, sorted.
 pub(crate) async fn objects(vault: &Vault) -> Vec<String> {
-    let listed: Vec<_> = raw(vault).list(None).try_collect().await.unwrap();
+    let listed = raw(vault).list_with_delimiter(None).await.unwrap().objects;
     let mut names: Vec<String> = listed.iter().map(|meta| meta.location.to_string()).collect();
     names.sort();
     names
