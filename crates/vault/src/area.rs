@@ -21,11 +21,21 @@ use crate::vault::{Created, in_time, modified, object_name, object_path, short};
 use crate::{Error, Vault};
 
 /// A version of an object, as its store tells versions apart.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Version {
     e_tag: Option<String>,
     version: Option<String>,
 }
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        // A listing of Azure leaves the quotes away.
+        let bare = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+        self.version == other.version && bare(&self.e_tag) == bare(&other.e_tag)
+    }
+}
+
+impl Eq for Version {}
 
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,6 +26,9 @@ use crate::{Error, Vault};
 /// Where leases lie in a vault.
 const AREA: &str = "leases";
 
+/// How exactly stores tell times: Azure, to the second.
+const GRAIN: Duration = Duration::from_secs(1);
+
 /// The most bytes of a lease's object.
 const MAX_LEASE: u64 = 64 << 10;
 
@@ -228,7 +231,7 @@ impl Lease {
 
     /// How much longer it is certainly ours; zero when it may be another's already.
     pub fn left(&self) -> Duration {
-        self.ttl().saturating_sub(self.renewed.elapsed())
+        self.ttl().saturating_sub(GRAIN).saturating_sub(self.renewed.elapsed())
     }
 
     /// Renews it for its whole time.
