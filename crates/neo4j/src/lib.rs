@@ -4,6 +4,7 @@
 //! - [`bulk`]: a graph into the home of a stopped server, by Neo4j's own importer.
 //! - [`fingerprint`]: a digest of what a graph says, the same before and after.
 //! - [`schema`]: constraints and indexes.
+//! - [`txlog`]: transaction logs: which transactions there are, and where each ends.
 //! - [`typed`]: values between PackStream and typed JSON.
 
 pub mod bulk;
@@ -14,6 +15,7 @@ pub mod logical;
 pub mod node_table;
 pub mod progress;
 pub mod schema;
+pub mod txlog;
 pub mod typed;
 
 pub use database::Database;

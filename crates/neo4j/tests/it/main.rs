@@ -6,4 +6,5 @@ mod cuts;
 mod fuzzy;
 mod memory;
 mod roundtrip;
+mod txlog;
 mod world;
