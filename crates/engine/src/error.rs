@@ -105,6 +105,9 @@ pub enum Error {
         /// Why not.
         error: std::io::Error,
     },
+    /// Transaction logs that are shipped, or read back.
+    #[error(transparent)]
+    Ship(#[from] crate::ship::ShipError),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
