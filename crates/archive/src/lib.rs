@@ -55,6 +55,7 @@
 //! ```
 
 mod assemble;
+mod certificate;
 mod codec;
 mod cut;
 mod digest;
@@ -67,6 +68,7 @@ mod tar;
 mod write;
 
 pub use assemble::{Assembler, Finished};
+pub use certificate::{Certificate, CertificateError, Check, Issuer, TrialStep};
 pub use codec::{Codec, Compression, CompressionError};
 pub use cut::Cutter;
 pub use digest::{Digest, DigestError};

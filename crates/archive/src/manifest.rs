@@ -6,7 +6,7 @@
 
 mod check;
 mod error;
-mod seal;
+pub(crate) mod seal;
 
 use std::collections::BTreeMap;
 
@@ -168,7 +168,7 @@ impl Entry {
 }
 
 /// How a database was backed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// The graph, read over Bolt.
@@ -278,7 +278,7 @@ impl Manifest {
     /// [`parse`](Self::parse) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
         self.check()?;
-        Ok(seal::write(self))
+        Ok(seal::write(&seal::Document { format: FORMAT, manifest: self }))
     }
 
     /// Reads a manifest of any format up to [`FORMAT`], and checks all of it.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use lifeboat_archive::{BackupName, FileKind, Manifest, ManifestError};
+use lifeboat_archive::{BackupName, Digest, FileKind, Manifest, ManifestError};
 use object_store::ObjectMeta;
 
 use crate::claim::Tombstone;
 use crate::error::translate::Place;
 use crate::vault::{MAX_MANIFEST, modified, object_name, parse_manifest};
-use crate::{Damage, Error, Vault};
+use crate::{Certified, Damage, Error, Vault};
 
 /// A backup in the list.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Listed {
     pub etag: Option<String>,
     /// What else belongs to the backup: signature, certificate, mark.
     pub beside: Vec<Beside>,
+    /// What its certificate is worth, when it has one.
+    pub certificate: Option<Certified>,
     /// The manifest, or what is wrong with the backup.
     pub manifest: Result<Arc<Manifest>, Damage>,
 }
@@ -143,6 +145,7 @@ impl Vault {
     async fn list_one(&self, name: BackupName, group: Group) -> Result<Option<Listed>, Error> {
         let Some(meta) = &group.manifest else { return Ok(None) };
         let mut size = group.archives.iter().map(|meta| meta.size).max().unwrap_or(0);
+        let mut digest = None;
         let manifest = match self.get_small(object_name(meta), MAX_MANIFEST).await {
             // Removed since the listing, or never really there.
             Ok(None) => return Ok(None),
@@ -151,6 +154,7 @@ impl Vault {
                 if Tombstone::parse(&bytes, &name).is_some() {
                     return Ok(None);
                 }
+                digest = Some(Digest::of(&bytes));
                 parse_manifest(&bytes, &name)
             }
             Err(error @ (Error::Unreachable { .. } | Error::VaultMissing { .. })) => {
@@ -183,12 +187,18 @@ impl Vault {
             modified: modified(meta),
             etag: meta.e_tag.clone(),
         });
+        let certified = group.beside.iter().any(|(kind, _)| *kind == FileKind::Certificate);
+        let certificate = match digest.filter(|_| certified) {
+            Some(digest) => self.certificate_of(&name, digest).await?,
+            None => None,
+        };
         Ok(Some(Listed {
             name,
             size,
             modified: modified(meta),
             etag: meta.e_tag.clone(),
             beside: beside.collect(),
+            certificate,
             manifest,
         }))
     }

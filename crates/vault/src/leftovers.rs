@@ -269,8 +269,11 @@ impl Vault {
         Ok(removed)
     }
 
-    /// What time the store has.
-    async fn store_time(&self) -> Result<Timestamp, Error> {
+    /// What time the store has. Finding out writes an object, and deletes it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub async fn store_time(&self) -> Result<Timestamp, Error> {
         if matches!(self.place(), Place::Folder(_) | Place::Memory) {
             return Ok(Timestamp::now());
         }

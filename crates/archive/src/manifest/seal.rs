@@ -1,4 +1,5 @@
-//! The manifest's bytes: JSON for people and programs, closed by a line with a digest.
+//! The bytes of a manifest, and of a certificate: JSON for people and programs, closed by a line
+//! with a digest.
 //!
 //! The digest covers every byte before its line, and the bytes around its digits are fixed, so the
 //! digest is found and checked before any JSON is parsed, and no byte is outside of it.
@@ -18,11 +19,12 @@ const AFTER: &str = "\"\n}\n";
 /// How every manifest begins, of any format.
 const BEGIN: &[u8] = b"{\n  \"format\": ";
 
+/// A manifest with its format before it.
 #[derive(Serialize)]
-struct Document<'a> {
-    format: u64,
+pub(super) struct Document<'a> {
+    pub(super) format: u64,
     #[serde(flatten)]
-    manifest: &'a Manifest,
+    pub(super) manifest: &'a Manifest,
 }
 
 #[derive(Deserialize)]
@@ -30,12 +32,13 @@ struct Probe {
     format: u64,
 }
 
-pub(super) fn write(manifest: &Manifest) -> Vec<u8> {
+/// The bytes of a document, whose members are those of an object, with its digest.
+pub(crate) fn write(document: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Lines::default());
-    Document { format: FORMAT, manifest }
+    document
         .serialize(&mut serializer)
-        .expect("a manifest has only types that JSON has, and a vector takes all bytes");
+        .expect("a document has only types that JSON has, and a vector takes all bytes");
     bytes.truncate(bytes.len() - 2); // the closing "\n}"
     bytes.extend_from_slice(b",\n");
     let digest = Digest::of(&bytes).to_string();
@@ -76,7 +79,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, ManifestError> {
 }
 
 /// The digest in the last line and the bytes it covers, when there is such a line.
-fn sealed(bytes: &[u8]) -> Option<(Digest, &[u8])> {
+pub(crate) fn sealed(bytes: &[u8]) -> Option<(Digest, &[u8])> {
     let rest = bytes.strip_suffix(AFTER.as_bytes())?;
     let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
     let covered = rest.strip_suffix(BEFORE.as_bytes())?;
