@@ -19,7 +19,9 @@ Options:
   --storage-account ACCOUNT  the storage account
   --container CONTAINER      the container, which must exist
   --backup-name NAME         a name instead of neo4j-backup-YYYYMMDD-HHMMSS (UTC)
-  --retention-days DAYS      after a good backup, remove backups older than this
+  --retention-days DAYS      after a good backup, prune: backups older than this are marked, and
+                             removed by a run a day later; the newest good one from before these
+                             days stays, and nothing goes while the new backup looks poisoned
   --help                     this text
 
 Environment:
@@ -37,7 +39,7 @@ Example:
     --storage-account your-storage-account --container neo4j-backups
 
 Exit codes are those of lifeboat: 0 done, 1 failed, 2 called wrongly, 3 backed up but not pruned,
-10 container missing, 130 interrupted.
+or pruning is on hold, 10 container missing, 130 interrupted.
 HELP
 }
 
@@ -77,6 +79,6 @@ if [[ ! $days =~ ^[1-9][0-9]*$ ]]; then
 fi
 "$lifeboat" "${backup[@]}"
 if ! "$lifeboat" prune --vault "$vault" --retention-days "$days"; then
-    printf 'warning: the backup is made, but old ones could not be removed\n' >&2
+    printf 'warning: the backup is made, but not all that is due was removed\n' >&2
     exit 3
 fi

@@ -206,7 +206,9 @@ pub(crate) struct ShowArgs {
 Examples:
   lifeboat verify
   lifeboat verify neo4j-backup-20261124-020000
-  lifeboat verify --all --quick")]
+  lifeboat verify --all --quick
+  lifeboat verify --all --percent 5
+  lifeboat verify --restore --neo4j /usr/share/neo4j")]
 pub(crate) struct VerifyArgs {
     /// Which backup: `latest`, a name, or the name of its file
     #[arg(value_name = "BACKUP", value_parser = selector, default_value = "latest", conflicts_with = "all")]
@@ -215,8 +217,24 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) all: bool,
     /// Only check the manifest, and that the archive is there with its size
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["percent", "restore"])]
     pub(crate) quick: bool,
+    /// Only check so many percent of the archive, taken at random
+    #[arg(long, value_name = "N", conflicts_with = "restore", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) percent: Option<u8>,
+    /// Take the sample of an earlier run, which told its seed
+    #[arg(long, value_name = "NUMBER", requires = "percent")]
+    pub(crate) seed: Option<u64>,
+    /// Really restore it, into a Neo4j that is started for that and removed afterwards, and write
+    /// a certificate beside the backup
+    #[arg(long, conflicts_with = "all", help_heading = "Trial restore")]
+    pub(crate) restore: bool,
+    /// The folder that holds Neo4j's `lib`
+    #[arg(long, value_name = "DIR", requires = "restore", help_heading = "Trial restore", value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j: Option<PathBuf>,
+    /// A Java to run it with, instead of the one that is found
+    #[arg(long, value_name = "DIR", requires = "restore", help_heading = "Trial restore", value_hint = ValueHint::DirPath)]
+    pub(crate) java: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
 }
@@ -281,23 +299,35 @@ pub(crate) struct RestoreArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Remove backups past their retention, and what interrupted runs left behind\n\n\
-    Without a retention, no backup is removed. The newest good backup always stays, however old.",
+    A backup goes in two phases: it is marked, and deleted by a later run when the mark has stood \
+    for the grace time. Until then the mark is taken back when the backup is needed again.\n\n\
+    What always stays: the newest good backup, and the newest from before the days that backups \
+    are kept; the newest with a certificate; what recovery to a moment in those days begins with; \
+    and everything, while the newest backup looks poisoned because much less is in it than in the \
+    one before. That is a hold, which ends when a backup has recovered, or by --release-hold.\n\n\
+    Exit code 3 says that something was due and was not done: a hold, or a vault that is ahead of \
+    the other.",
     after_help = "\
 Examples:
   lifeboat prune --dry-run
-  lifeboat prune --retention-days 30"
+  lifeboat prune --retention-days 30
+  lifeboat prune --release-hold neo4j-backup-20261124-020000"
 )]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
-    /// Remove backups older than this many days
+    /// Backups younger than this many days stay; 30 unless the settings say otherwise
     #[arg(long, value_name = "DAYS", env = "LIFEBOAT_RETENTION_DAYS", hide_env_values = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(lifeboat::config::MAX_RETENTION_DAYS)))]
     pub(crate) retention_days: Option<u32>,
-    /// How long what an interrupted run left must have been unchanged, as in 90m, 24h or 7d; a
-    /// shorter time than a backup takes would break one that is running
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
-    pub(crate) grace: std::time::Duration,
-    /// Only show what would be removed
+    /// How long a mark must have stood, and what an interrupted run left must have been unchanged,
+    /// as in 90m, 24h or 7d; 24h unless the settings say otherwise. A shorter time than a backup
+    /// takes would break one that is running
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) grace: Option<std::time::Duration>,
+    /// This backup looks poisoned, and is what it should be: end the hold
+    #[arg(long, value_name = "BACKUP", value_parser = backup_name, conflicts_with = "dry_run")]
+    pub(crate) release_hold: Option<BackupName>,
+    /// Only show what would be done, and why
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 }

@@ -11,6 +11,7 @@ pub(crate) mod place;
 pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod show;
+pub(crate) mod trial;
 pub(crate) mod verify;
 
 use std::fmt::Write as _;

@@ -1,7 +1,5 @@
 //! An archive in a vault, read frame by frame.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _, stream};
@@ -46,11 +44,11 @@ impl Archive {
         .map_err(|panic| Error::Internal(panic.to_string()))?
     }
 
-    /// Frames in order, a few at a time in flight.
-    pub(crate) fn stream(
-        &self,
-        frames: Range<usize>,
-    ) -> impl Stream<Item = Result<DecodedFrame>> + '_ {
+    /// Frames in the order they are asked for, a few at a time in flight.
+    pub(crate) fn stream<'a>(
+        &'a self,
+        frames: impl IntoIterator<Item = usize, IntoIter: Send> + 'a,
+    ) -> impl Stream<Item = Result<DecodedFrame>> + 'a {
         stream::iter(frames).map(|index| self.frame(index)).buffered(threads().max(3))
     }
 

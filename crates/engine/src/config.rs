@@ -6,9 +6,11 @@
 //! that prints one. Paths are relative to the folder that the file is in.
 
 mod error;
+mod retention;
 mod secret;
 mod vault;
 mod vaults;
+mod verify;
 
 use std::fmt::Display;
 use std::fs;
@@ -19,15 +21,17 @@ use lifeboat_bolt::Uri;
 use serde::{Deserialize, Deserializer, de};
 
 pub use error::ConfigError;
+pub use retention::{MAX_RETENTION_DAYS, Retention};
 pub use secret::SecretSource;
 pub use vault::{VaultAuth, VaultSection};
 pub use vaults::VaultSections;
+pub use verify::{Expected, Invariant, VerifySection};
 
 /// Name of the file that is looked for in the current folder.
 pub const FILE_NAME: &str = "lifeboat.toml";
 
 /// All settings of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `[database]`: what is backed up, and restored into.
@@ -36,6 +40,8 @@ pub struct Config {
     pub vault: VaultSections,
     /// `[retention]`: how long backups are kept.
     pub retention: Retention,
+    /// `[verify]`: what a trial restore is made with, and what must hold afterwards.
+    pub verify: VerifySection,
 }
 
 /// `[database]`.
@@ -81,19 +87,6 @@ impl TryFrom<RawDatabase> for DatabaseSection {
     }
 }
 
-/// `[retention]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Retention {
-    /// `prune` removes backups that are older than this many days (1 to 36500); when not given, it
-    /// removes none.
-    #[serde(deserialize_with = "days")]
-    pub days: Option<u32>,
-}
-
-/// The longest retention, in days: a century.
-pub const MAX_RETENTION_DAYS: u32 = 36_500;
-
 impl Config {
     /// Reads a file.
     ///
@@ -123,6 +116,7 @@ impl Config {
             secret.resolve(folder);
         }
         self.vault.resolve(folder);
+        self.verify.resolve(folder);
     }
 }
 
@@ -141,19 +135,6 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(de::Error::custom)
-}
-
-fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    let days = i64::deserialize(deserializer)?;
-    u32::try_from(days)
-        .ok()
-        .filter(|days| (1..=MAX_RETENTION_DAYS).contains(days))
-        .map(Some)
-        .ok_or_else(|| {
-            de::Error::custom(format!(
-                "{days} is not a number of days from 1 to {MAX_RETENTION_DAYS}"
-            ))
-        })
 }
 
 #[cfg(test)]

@@ -105,9 +105,36 @@ pub enum Error {
         /// Why not.
         error: std::io::Error,
     },
-    /// Transaction logs that are shipped, or read back.
-    #[error(transparent)]
-    Ship(#[from] crate::ship::ShipError),
+    /// A hold was to be ended that there is not.
+    #[error("{name} is not the reason of a hold; `lifeboat prune --dry-run` tells which backup is")]
+    NotHeld {
+        /// The backup.
+        name: BackupName,
+    },
+    /// A trial restore needs a server that there is not.
+    #[error(
+        "a trial restore needs a Neo4j to start; name the folder that holds its lib with --neo4j, \
+         or as verify.neo4j in lifeboat.toml"
+    )]
+    NoInstallation,
+    /// A backup of a kind that no trial restore is made of.
+    #[error(
+        "{name} holds {what}, of which no trial restore can be made yet; verify it without --restore"
+    )]
+    NoTrial {
+        /// The backup.
+        name: BackupName,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// Something that must hold of a restored database does not.
+    #[error("the invariant {name:?} does not hold of the restored database: {found}")]
+    Invariant {
+        /// Its name.
+        name: String,
+        /// What was found instead.
+        found: String,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,

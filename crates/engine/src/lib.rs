@@ -13,9 +13,9 @@ mod error;
 pub mod prune;
 pub mod restore;
 pub mod select;
-pub mod ship;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 pub mod vaults;
 pub mod verify;
 

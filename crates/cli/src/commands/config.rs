@@ -57,7 +57,7 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
         add("vault.secondary.config_url", Some(configs(secondary)), false);
         add("vault.active", Some(file.vault.active.to_string()), false);
     }
-    add("retention.days", file.retention.days.map(|days| days.to_string()), false);
+    add("retention.days", Some(file.retention.days.to_string()), false);
     let effective = Effective {
         file: settings.path.as_ref().map(|path| path.display().to_string()),
         settings: list,

@@ -1,7 +1,5 @@
 //! `lifeboat prune`.
 
-use std::time::Duration;
-
 use lifeboat::ExitCode;
 use lifeboat::prune::{PruneOptions, prune};
 
@@ -12,20 +10,32 @@ use crate::signals::Work;
 use crate::view::prune::Pruned;
 
 pub(super) async fn run(session: &Session, args: &PruneArgs) -> Result<ExitCode> {
-    let vault = session.settings.vault(&args.vault)?;
-    let days = args.retention_days.or(session.settings.file.retention.days);
+    let vaults = session.settings.vaults(&args.vault)?;
+    let mut regions = vec![vaults.writing()?];
+    if let Some(other) = vaults.other() {
+        regions.push(other.open()?);
+    }
+    let mut retention = session.settings.file.retention.clone();
+    if let Some(days) = args.retention_days {
+        retention.days = days;
+    }
     let options = PruneOptions {
-        retention: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
-        grace: args.grace,
+        grace: args.grace.unwrap_or_else(|| retention.grace()),
+        retention,
         dry_run: args.dry_run,
+        release: args.release_hold.clone(),
     };
     let running = session.begin(Work::Prune)?;
-    let report = running.or_stop(prune(&vault, options)).await?;
-    let pruned = Pruned::new(&report, &vault.to_string(), args.dry_run);
+    let report =
+        prune(&regions, &options, &running.cancel).await.map_err(|error| running.explain(error))?;
+    let pruned = Pruned::new(&report, args.dry_run);
     if session.output.json {
         session.output.document(&pruned)?;
     } else {
         session.output.report(&pruned.text())?;
     }
-    Ok(ExitCode::Ok)
+    for warning in pruned.warnings() {
+        session.output.warn(&warning);
+    }
+    Ok(if report.is_complete() { ExitCode::Ok } else { ExitCode::Incomplete })
 }

@@ -15,12 +15,14 @@ pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<ExitCode> 
     let running = session.begin(Work::Looking)?;
     let found = running.or_stop(vaults.find(&args.backup)).await?;
     session.warn_of(found.fallback.as_ref());
+    let certified = running.or_stop(found.vault.certificate(&found.manifest.name)).await?;
+    let certified = certified.as_ref();
     if session.output.json {
         let place = Place::new(&found.region, found.fallback.as_ref());
-        session.output.document(&view::show::json(&found.manifest, &place))?;
+        session.output.document(&view::show::json(&found.manifest, certified, &place))?;
     } else {
         let vault = found.vault.to_string();
-        let text = view::show::text(&found.manifest, &vault, Timestamp::now());
+        let text = view::show::text(&found.manifest, certified, &vault, Timestamp::now());
         session.output.print(&text)?;
     }
     Ok(ExitCode::Ok)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lifeboat::format::Manifest;
-use lifeboat::vaults::Reading;
+use lifeboat::trial::TrialOptions;
+use lifeboat::vault::Vault;
+use lifeboat::vaults::{Reading, Vaults};
 use lifeboat::verify::{Level, verify};
 use lifeboat::{Error, ExitCode, Phase};
 
@@ -12,11 +14,20 @@ use crate::args::VerifyArgs;
 use crate::failure::{Failure, Result};
 use crate::signals::Work;
 use crate::view::place::Place;
+use crate::view::trial::Tried;
 use crate::view::verify::{Summary, Verified};
 
 pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode> {
     let vaults = session.settings.vaults(&args.vault)?;
-    let level = if args.quick { Level::Quick } else { Level::Full };
+    if args.restore {
+        return Box::pin(trial(session, args, &vaults)).await;
+    }
+    let level = match (args.quick, args.percent, args.seed) {
+        (true, ..) => Level::Quick,
+        (false, Some(percent), Some(seed)) => Level::Sample { percent, seed },
+        (false, Some(percent), None) => Level::sample(percent),
+        (false, None, _) => Level::Full,
+    };
     let running = session.begin(Work::Looking)?;
     if !args.all {
         let found = running.or_stop(vaults.find(&args.backup)).await?;
@@ -58,14 +69,38 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode
     }
 }
 
+/// A restore, really.
+async fn trial(session: &Session, args: &VerifyArgs, vaults: &Vaults) -> Result<ExitCode> {
+    let mut settings = session.settings.file.verify.clone();
+    settings.neo4j = args.neo4j.clone().or(settings.neo4j);
+    settings.java = args.java.clone().or(settings.java);
+    let running = session.begin(Work::Looking)?;
+    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    session.warn_of(found.fallback.as_ref());
+    let place = Place::new(&found.region, found.fallback.as_ref());
+    let options = TrialOptions { vault: found.vault, manifest: found.manifest, settings };
+    let display = running.show();
+    let trial = lifeboat::trial::trial(&options, &running.progress, &running.cancel);
+    let result = Box::pin(trial).await;
+    drop(display);
+    let report = result.map_err(|error| running.explain(error))?;
+    let tried = Tried::new(&report, &options.vault.to_string(), place);
+    session.output.message(&tried)?;
+    session.output.report(&tried.text())?;
+    Ok(ExitCode::Ok)
+}
+
 async fn one(
     running: &Running,
-    vault: &lifeboat::vault::Vault,
+    vault: &Vault,
     manifest: &Manifest,
     level: Level,
 ) -> Result<Verified> {
     let progress = Arc::clone(&running.progress);
-    let size = manifest.archive.size;
+    let size = match level {
+        Level::Sample { percent, .. } => manifest.archive.size * u64::from(percent) / 100,
+        _ => manifest.archive.size,
+    };
     progress.bytes(0, size);
     progress.enter(Phase::Verifying);
     let display = running.show();

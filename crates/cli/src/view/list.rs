@@ -1,10 +1,12 @@
 //! The list of backups.
 
 use jiff::Timestamp;
-use lifeboat::vault::Listed;
+use lifeboat::format::{Certificate, FileKind};
+use lifeboat::vault::{Certified, Listed};
 use serde::Serialize;
 
 use super::place::Place;
+use super::trial;
 use crate::output::{RED, paint};
 use crate::units;
 use lifeboat::select::safety_of;
@@ -35,9 +37,18 @@ pub(crate) struct Row {
     last_tx: Option<u64>,
     /// The backup was taken before that one was restored.
     safety_backup_before: Option<String>,
+    /// What the newest trial restore of it has shown.
+    certificate: Option<Certificate>,
+    /// Why its certificate is worth nothing, when that is so.
+    certificate_invalid: Option<String>,
+    /// Since when it has been marked by `prune`, to be deleted.
+    marked: Option<Timestamp>,
     /// `intact` or `damaged`; as far as can be seen without reading the archive.
     state: &'static str,
     damage: Option<String>,
+    /// When the list was made.
+    #[serde(skip)]
+    now: Timestamp,
 }
 
 impl Row {
@@ -59,18 +70,36 @@ impl Row {
             first_tx: snapshot.map(|snapshot| snapshot.first_tx),
             last_tx: snapshot.map(|snapshot| snapshot.last_tx),
             safety_backup_before: manifest.and_then(|m| safety_of(m)).map(str::to_owned),
+            certificate: listed.certificate.as_ref().and_then(Certified::valid).cloned(),
+            certificate_invalid: match &listed.certificate {
+                Some(Certified::Invalid(why)) => Some(why.clone()),
+                _ => None,
+            },
+            marked: listed.beside(FileKind::Mark).map(|mark| mark.modified),
             state: if listed.is_intact() { "intact" } else { "damaged" },
             damage: listed.manifest.as_ref().err().map(ToString::to_string),
+            now,
         }
     }
 
     fn cells(&self) -> [String; 8] {
         let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::count);
-        let state = match (&self.damage, &self.safety_backup_before) {
+        let mut state = match (&self.damage, &self.safety_backup_before) {
             (Some(damage), _) => format!("damaged: {damage}"),
             (None, Some(restored)) => format!("ok, safety backup before {restored} was restored"),
             (None, None) => "ok".to_owned(),
         };
+        if let Some(certificate) = &self.certificate {
+            state.push_str(", ");
+            state.push_str(&trial::line(certificate, self.now));
+        }
+        if let Some(why) = &self.certificate_invalid {
+            state.push_str(", with an invalid certificate: ");
+            state.push_str(why);
+        }
+        if self.marked.is_some() {
+            state.push_str(", marked by prune");
+        }
         [
             self.name.clone(),
             units::age(jiff::SignedDuration::from_secs(self.age_seconds)),
@@ -146,8 +175,12 @@ mod tests {
             first_tx: Some(12),
             last_tx: Some(14),
             safety_backup_before: None,
+            certificate: None,
+            certificate_invalid: None,
+            marked: None,
             state: "intact",
             damage: None,
+            now: "2026-11-24T09:13:20Z".parse().unwrap(),
         };
         let safety = Row {
             safety_backup_before: Some("neo4j-backup-20261124-020000".to_owned()),
@@ -165,7 +198,12 @@ mod tests {
             damage: Some("its archive before-upgrade.tar.gz is missing".to_owned()),
             ..good("before-upgrade", 9_000_000, true)
         };
-        let backups = vec![safety, good("neo4j-backup-20261124-020000", 26_000, false), damaged];
+        let mut certified = good("neo4j-backup-20261124-020000", 26_000, false);
+        certified.certificate = Some(trial::sample::certificate());
+        let mut marked = good("neo4j-backup-20261020-020000", 3_050_000, true);
+        marked.certificate_invalid = Some("it does not match its own digest".to_owned());
+        marked.marked = Some("2026-11-24T02:30:00Z".parse().unwrap());
+        let backups = vec![safety, certified, marked, damaged];
         List { vault: "/var/backups/neo4j".to_owned(), place: Place::default(), backups }
     }
 

@@ -1,27 +1,45 @@
 //! All there is to know about a backup.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use lifeboat::format::Manifest;
+use lifeboat::vault::Certified;
 
 use super::place::Place;
-use super::{backup::schema, foreign, pairs, snapshot_words};
+use super::{backup::schema, foreign, pairs, snapshot_words, trial};
 use crate::units;
 
 /// What a program reads: the manifest, without the table of frames, which is for machines that
 /// read the archive.
-pub(crate) fn json(manifest: &Manifest, place: &Place) -> serde_json::Value {
+pub(crate) fn json(
+    manifest: &Manifest,
+    certified: Option<&Certified>,
+    place: &Place,
+) -> serde_json::Value {
     let mut value = serde_json::to_value(manifest).unwrap_or_default();
     place.add_to(&mut value);
     if let Some(archive) = value.get_mut("archive").and_then(serde_json::Value::as_object_mut) {
         archive.remove("frames");
     }
+    match certified {
+        Some(Certified::Valid(certificate)) => {
+            value["certificate"] = serde_json::to_value(certificate.as_ref()).unwrap_or_default();
+        }
+        Some(Certified::Invalid(why)) => value["certificate_invalid"] = why.as_str().into(),
+        None => {}
+    }
     value
 }
 
 /// What a person reads.
-pub(crate) fn text(manifest: &Manifest, vault: &str, now: Timestamp) -> String {
+pub(crate) fn text(
+    manifest: &Manifest,
+    certified: Option<&Certified>,
+    vault: &str,
+    now: Timestamp,
+) -> String {
     let archive = &manifest.archive;
     let tool = &manifest.tool;
     let age = units::age(now.duration_since(manifest.created));
@@ -72,6 +90,13 @@ pub(crate) fn text(manifest: &Manifest, vault: &str, now: Timestamp) -> String {
         text.push_str(&numbers("nodes by label", &counts.labels));
         text.push_str(&numbers("relationships by type", &counts.types));
     }
+    match certified {
+        Some(Certified::Valid(certificate)) => text.push_str(&trial::text(certificate, now)),
+        Some(Certified::Invalid(why)) => {
+            let _ = writeln!(text, "its certificate is invalid: {}", foreign(why));
+        }
+        None => {}
+    }
     if !manifest.options.is_empty() {
         text.push_str("notes\n");
         let notes: Vec<_> =
@@ -98,13 +123,16 @@ mod tests {
     #[test]
     fn shows_everything() {
         let now = "2026-11-24T09:00:00Z".parse().unwrap();
-        insta::assert_snapshot!(text(&sample::manifest(), "/var/backups/neo4j", now));
-        insta::assert_snapshot!(text(&sample::fuzzy(), "/var/backups/neo4j", now));
+        let valid = Certified::Valid(trial::sample::certificate().into());
+        let invalid = Certified::Invalid("it does not match its own digest".to_owned());
+        let vault = "/var/backups/neo4j";
+        insta::assert_snapshot!(text(&sample::manifest(), Some(&valid), vault, now));
+        insta::assert_snapshot!(text(&sample::fuzzy(), Some(&invalid), vault, now));
     }
 
     #[test]
     fn leaves_out_the_frames() {
-        let json = json(&sample::manifest(), &Place::default());
+        let json = json(&sample::manifest(), None, &Place::default());
         assert_eq!(json["name"], "neo4j-backup-20261124-020000");
         assert_eq!(json["archive"]["compression"], "zstd");
         assert!(json["archive"].get("frames").is_none());

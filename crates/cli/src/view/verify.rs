@@ -18,9 +18,14 @@ pub(crate) struct Verified {
     message_type: &'static str,
     name: String,
     good: bool,
-    /// `full` or `quick`.
+    /// `full`, `sample` or `quick`.
     level: Option<&'static str>,
     bytes: u64,
+    /// How many frames of the archive were checked, and how many there are.
+    frames: usize,
+    frames_total: usize,
+    /// What chose the sample.
+    seed: Option<u64>,
     seconds: f64,
     damage: Option<String>,
     #[serde(skip)]
@@ -33,8 +38,18 @@ impl Verified {
             message_type: "verified",
             name: report.manifest.name.to_string(),
             good: true,
-            level: Some(if level == Level::Quick { "quick" } else { "full" }),
+            level: Some(match level {
+                Level::Quick => "quick",
+                Level::Sample { .. } => "sample",
+                Level::Full => "full",
+            }),
             bytes: report.bytes,
+            frames: report.frames,
+            frames_total: report.manifest.archive.frames.0.len(),
+            seed: match level {
+                Level::Sample { seed, .. } => Some(seed),
+                _ => None,
+            },
             seconds: seconds(report.took),
             damage: None,
             took: report.took,
@@ -48,6 +63,9 @@ impl Verified {
             good: false,
             level: None,
             bytes: 0,
+            frames: 0,
+            frames_total: 0,
+            seed: None,
             seconds: 0.0,
             damage: Some(damage),
             took: Duration::ZERO,
@@ -65,6 +83,16 @@ impl Verified {
             return format!("{name}: {good}, as far as can be seen without reading the archive\n");
         }
         let rate = units::size(units::rate(self.bytes, self.took));
+        if let Some(seed) = self.seed {
+            return format!(
+                "{name}: {good}, as far as a sample can tell: {} of {} frames, {} in {} ({rate}/s), \
+                 chosen by --seed {seed}\n",
+                units::count(self.frames as u64),
+                units::count(self.frames_total as u64),
+                units::size(self.bytes),
+                units::took(self.took)
+            );
+        }
         format!(
             "{name}: {good}, every byte of {} was checked in {} ({rate}/s)\n",
             units::size(self.bytes),
@@ -121,6 +149,7 @@ mod tests {
         let report = VerifyReport {
             manifest: sample::manifest(),
             bytes: 45_823_921,
+            frames: 12,
             took: Duration::from_millis(400),
         };
         let damaged =
@@ -128,6 +157,7 @@ mod tests {
         let text = [
             Verified::good(&report, Level::Full).text(false),
             Verified::good(&report, Level::Quick).text(false),
+            Verified::good(&report, Level::Sample { percent: 5, seed: 7 }).text(false),
             damaged.text(false),
         ];
         insta::assert_snapshot!(text.concat());

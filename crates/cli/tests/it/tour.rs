@@ -85,7 +85,8 @@ async fn a_graph_goes_into_a_folder_and_comes_back() {
     run(&["backup", "--name", "mine"]).await.code(1).says("is already in").says("hint:");
     assert!(run(&["show", "mine"]).await.code(0).stdout.contains("why  test"));
     let prune = run(&["prune", "--retention-days", "1", "--json"]).await.code(0).document();
-    assert!(prune["backups"].as_array().unwrap().iter().all(|b| b["removed"] == false), "{prune}");
+    let backups = prune["vaults"][0]["backups"].as_array().unwrap();
+    assert!(!backups.is_empty() && backups.iter().all(|b| b["step"] == "kept"), "{prune}");
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ fn reads_every_setting() {
         active = "secondary"
 
         [retention]
-        days = 30
+        days = 45
+        keep_monthly = 12
         "#,
     )
     .unwrap();
@@ -57,7 +58,9 @@ fn reads_every_setting() {
     assert_eq!(vault.secret, Some(SecretSource::File("/run/secrets/azure".into())));
     assert_eq!(vault.ca_file, Some(PathBuf::from("/etc/lifeboat/store.pem")));
     assert!(vault.allow_http);
-    assert_eq!(config.retention.days, Some(30));
+    assert_eq!(config.retention.days, 45);
+    assert_eq!(config.retention.keep_monthly, 12);
+    assert_eq!(config.retention.keep_last, 1);
 }
 
 #[test]
@@ -84,7 +87,9 @@ fn errors_name_file_line_and_key() {
             "[database]\nuri = 5",
             "line 2, database.uri: the value is of the wrong type; expected a string",
         ),
-        ("[retention]\ndays = 0", "line 2, retention.days: 0 is not a number of days"),
+        ("[retention]\ndays = 0", "line 2, retention.days: 0 is not a number from 1 to 36500"),
+        ("[retention]\nkeep_last = 0", "line 2, retention.keep_last: 0 is not a number from 1"),
+        ("[retention]\ncollapse_percent = 101", "101 is not a number from 0 to 100"),
         ("[retention]\ndays = \"30\"", "line 2, retention.days: the value is of the wrong type"),
         ("[vault.primary]\nurl = \"ftp://x/y\"", "line 2, vault.primary.url:"),
         ("[vault.primary]\nregion = \"x\"", "line 1, vault.primary: the vault has no url"),
