@@ -135,6 +135,9 @@ pub enum Error {
         /// What was found instead.
         found: String,
     },
+    /// Transaction logs that are shipped, or read back.
+    #[error(transparent)]
+    Ship(#[from] crate::ship::ShipError),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -13,6 +13,7 @@ mod error;
 pub mod prune;
 pub mod restore;
 pub mod select;
+pub mod ship;
 #[cfg(test)]
 mod testing;
 pub mod trial;
