@@ -10,11 +10,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use lifeboat_bolt::{Auth, Config, Connection, RunOptions};
+use lifeboat_bolt::RunOptions;
 use lifeboat_testkit::codegraph::{CodeGraph, Limit};
 use lifeboat_testkit::load::{load, wipe};
 use lifeboat_testkit::{Line, Neo4j, folders, neo4j};
 
+use crate::client::connect;
 use crate::run::{cargo, run};
 use crate::setup;
 
@@ -131,11 +132,6 @@ fn binary() -> anyhow::Result<PathBuf> {
     path.set_file_name(OsStr::new("lifeboat"));
     ensure!(path.exists(), "{} is missing although it was built", path.display());
     Ok(path)
-}
-
-async fn connect(server: &Neo4j) -> anyhow::Result<Connection> {
-    let auth = Auth::basic(server.username(), server.password());
-    Ok(Connection::connect(&Config::new(server.uri().parse()?, auth)).await?)
 }
 
 async fn count(server: &Neo4j) -> anyhow::Result<u64> {

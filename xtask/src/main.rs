@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
+mod client;
 mod demo;
 mod deny;
 mod layers;
@@ -31,6 +33,8 @@ enum Command {
     Setup,
     /// Check formatting, layers, licences and lints, and run every test against real servers
     Test(test::Options),
+    /// Measure against peers and limits, and write docs/benchmarks.md
+    Bench(bench::Options),
     /// Check that each crate only uses what stands above it
     Layers,
     /// Check licences, bans, sources and, if it can be fetched, the advisory database
@@ -43,6 +47,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(options) => demo::demo(&options).await?,
         Command::Setup => setup::setup().await?,
         Command::Test(options) => return test::test(&options).await,
+        Command::Bench(options) => return bench::bench(options).await,
         Command::Layers => layers::check()?,
         Command::Deny => {
             deny::check()?;

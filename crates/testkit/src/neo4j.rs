@@ -18,9 +18,11 @@ use tokio::sync::OnceCell;
 
 use crate::folders;
 
+mod apoc;
 mod assemble;
 mod http;
 mod jdk;
+mod maven;
 
 /// The name of the user that tests log in as.
 pub const USERNAME: &str = "neo4j";
@@ -83,6 +85,8 @@ pub struct Neo4jOptions {
     /// Runs the Java machine as a production server does. Slower to start, faster in the long run:
     /// for measurements. Default: off.
     pub production_jvm: bool,
+    /// Brings APOC core along, on the long-term support line: a peer for measurements. Default: off.
+    pub apoc: bool,
     /// A home to run on, which is kept afterwards. Default: a new one, removed afterwards.
     pub home: Option<PathBuf>,
 }
@@ -95,6 +99,7 @@ impl Default for Neo4jOptions {
             heap_mib: 512,
             page_cache_mib: 128,
             production_jvm: false,
+            apoc: false,
             home: None,
         }
     }
@@ -170,6 +175,10 @@ impl Neo4j {
             }
             options
         };
+        if options.apoc {
+            apoc::install(line, &assembled.installation, &server_options.home).await?;
+            server_options.jvm_flags.extend(apoc::flags());
+        }
         server_options.auth = options.auth;
         server_options.heap_mib = options.heap_mib;
         server_options.page_cache_mib = options.page_cache_mib;

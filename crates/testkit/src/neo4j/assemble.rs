@@ -13,10 +13,9 @@ use std::{
 
 use anyhow::Context;
 use lifeboat_server::{AdminTool, Error, Installation, Server};
-use tokio::process::Command;
 
-use super::{Line, PASSWORD, http, jdk};
-use crate::{folders, lock::lock, tool};
+use super::{Line, PASSWORD, http, jdk, maven};
+use crate::{folders, lock::lock};
 
 /// Goes up when an assembled folder must be made anew.
 const RECIPE: u32 = 2;
@@ -79,7 +78,7 @@ pub(super) async fn assemble(line: Line) -> anyhow::Result<Assembled> {
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    copy_jars(line, &folder).await?;
+    maven::copy_jars(&ARTIFACTS, line.version(), &folder).await?;
     let installation = find(line, &folder).await?;
     fs::write(folder.join("java"), identity(&installation))?;
     let assembled = Assembled { installation, folder };
@@ -105,45 +104,6 @@ async fn find(line: Line, folder: &Path) -> anyhow::Result<Installation> {
 fn identity(installation: &Installation) -> String {
     let java = installation.java();
     format!("{} {} {}", installation.folder().display(), java.version(), java.home().display())
-}
-
-async fn copy_jars(line: Line, folder: &Path) -> anyhow::Result<()> {
-    let pom = folder.join("pom.xml");
-    fs::write(&pom, project(line))?;
-    let mut maven = Command::new("mvn");
-    maven
-        .args(["--batch-mode", "--quiet", "--file"])
-        .arg(&pom)
-        .arg("dependency:copy-dependencies")
-        .arg("-DincludeScope=runtime")
-        .arg("-DoutputDirectory=lib");
-    tool::run(&mut maven, "install Maven (Debian: `apt-get install maven`)").await?;
-    Ok(())
-}
-
-/// A Maven project that depends on all that a server needs.
-fn project(line: Line) -> String {
-    let dependency = |artifact: &str| {
-        let (group, name) = artifact.split_once(':').unwrap_or(("", artifact));
-        let version = line.version();
-        format!(
-            "    <dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
-             <version>{version}</version></dependency>\n"
-        )
-    };
-    let dependencies: String = ARTIFACTS.into_iter().map(dependency).collect();
-    format!(
-        r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>lifeboat</groupId>
-  <artifactId>neo4j-home</artifactId>
-  <version>1</version>
-  <packaging>pom</packaging>
-  <dependencies>
-{dependencies}  </dependencies>
-</project>
-"#
-    )
 }
 
 /// Lets the tool itself make the file with the password's hash, once for all homes.
@@ -174,16 +134,4 @@ async fn record_classes(assembled: &Assembled) -> anyhow::Result<()> {
         eprintln!("this Java writes no archive of classes: servers will start more slowly");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_project_names_every_artifact_once() {
-        let text = project(Line::Lts);
-        assert_eq!(text.matches("<version>5.26.18</version>").count(), ARTIFACTS.len());
-        assert!(text.contains("<artifactId>neo4j-import-tool</artifactId>"));
-    }
 }

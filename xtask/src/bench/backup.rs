@@ -1,0 +1,111 @@
+//! Logical backup: how near to what the Bolt client can read at all, and how far from APOC.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders};
+use tokio::process::Command;
+
+use super::section::{Section, mebibytes};
+use super::turns::Turns;
+use super::{Bench, child};
+
+const DRAIN: &str = "Bolt client alone";
+const BACKUP: &str = "`lifeboat backup`";
+const JSON: &str = "apoc json + tar.gz";
+const GRAPHML: &str = "apoc graphml + tar.gz";
+
+pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
+    let options = Neo4jOptions { apoc: true, ..Bench::server_options() };
+    let server = bench.loaded(Line::Lts, options, bench.scale()).await?;
+    let scratch = folders::scratch("bench")?;
+    let password = scratch.path().join("password");
+    fs::write(&password, server.password())?;
+    let vault = scratch.path().join("vault");
+    let exported = scratch.path().join("export.tar.gz");
+
+    let mut turns = Turns::default();
+    let mut used = child::Usage::default();
+    let (mut json, mut graphml) = (0, 0);
+    // The first reading warms the server up for all.
+    let read = read_bytes(&drain(bench, &server, &password).await?.stdout);
+    for _ in 0..bench.rounds() {
+        turns.add(DRAIN, drain(bench, &server, &password).await?.took);
+        let mut backup = bench.lifeboat(Some(&server), &vault, &["backup"]);
+        let ran = child::run(&mut backup).await?;
+        turns.add(BACKUP, ran.took);
+        used = ran.usage;
+
+        let began = Instant::now();
+        let call = "CALL apoc.export.json.all('graph.json', {useTypes: true})";
+        pack(&server, call, "graph.json", &exported).await?;
+        turns.add(JSON, began.elapsed());
+        json = fs::metadata(&exported)?.len();
+
+        let began = Instant::now();
+        let call = "CALL apoc.export.graphml.all('graph.graphml', {useTypes: true})";
+        pack(&server, call, "graph.graphml", &exported).await?;
+        turns.add(GRAPHML, began.elapsed());
+        graphml = fs::metadata(&exported)?.len();
+    }
+    let archive = archive_size(&vault)?;
+
+    let mut section = Section::default();
+    section.say(format!(
+        "Neo4j {}. Both read all nodes and all relationships of a running server; a backup also \
+         writes lines, hashes and compresses them, stores them in a folder, and reads the schema, \
+         which APOC's exports leave out.",
+        Line::Lts.version()
+    ));
+    section.table(&["", "median", "range", "ratio to the backup"], &turns.table(BACKUP));
+    section.say(format!(
+        "Sizes: {} by Bolt; backup {}, json {}, graphml {}. The last backup used {:.2} s of processor \
+         time and {} of memory.",
+        mebibytes(read),
+        mebibytes(archive),
+        mebibytes(json),
+        mebibytes(graphml),
+        used.processor.as_secs_f64(),
+        mebibytes(used.peak)
+    ));
+    section.at_most("time, to apoc json + tar.gz", turns.ratio(BACKUP, JSON), 0.2, "");
+    section.at_least("rate, to the Bolt client alone", turns.ratio(DRAIN, BACKUP), 0.6, "");
+    Ok(section)
+}
+
+/// Reads everything and does nothing with it.
+async fn drain(bench: &Bench, server: &Neo4j, password: &Path) -> anyhow::Result<child::Ran> {
+    let mut drain = Command::new(bench.programs.join("examples/drain"));
+    drain.arg(server.uri()).arg(server.username()).arg(password);
+    drain.args(["-1", "MATCH (n) RETURN n", "MATCH ()-[r]->() RETURN r"]);
+    child::run(&mut drain).await
+}
+
+/// How many bytes the results had, by what the drain printed: `N records, N bytes, …`.
+fn read_bytes(printed: &str) -> u64 {
+    let bytes = printed.split(", ").filter_map(|part| part.strip_suffix(" bytes"));
+    bytes.filter_map(|number| number.parse::<u64>().ok()).sum()
+}
+
+/// Lets APOC export into a file of the server's import folder, and packs that.
+async fn pack(server: &Neo4j, call: &str, file: &str, into: &Path) -> anyhow::Result<()> {
+    server.query(call).await?;
+    let folder = server.home().join("import");
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(into).arg("-C").arg(&folder).arg(file);
+    child::run(&mut tar).await?;
+    fs::remove_file(folder.join(file)).with_context(|| format!("APOC wrote no {file}"))
+}
+
+/// The size of one archive in a vault.
+fn archive_size(vault: &Path) -> anyhow::Result<u64> {
+    for entry in fs::read_dir(vault)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".tar.zst") {
+            return Ok(entry.metadata()?.len());
+        }
+    }
+    anyhow::bail!("{} holds no archive", vault.display())
+}

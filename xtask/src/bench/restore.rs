@@ -1,0 +1,81 @@
+//! Restore, over Bolt and in bulk, against APOC's import of graphml. Every turn has a new server.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lifeboat_testkit::graph::GraphSource as _;
+use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders, neo4j};
+
+use super::section::{Section, number};
+use super::turns::Turns;
+use super::{Bench, child};
+
+const ONLINE: &str = "`lifeboat restore`";
+const BULK: &str = "`lifeboat restore --bulk`";
+const APOC: &str = "apoc graphml import";
+
+pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
+    let installation = neo4j::assemble(Line::Lts).await?;
+    let installation = installation.folder().to_str().context("a path that is not UTF-8")?;
+    let scratch = folders::scratch("bench")?;
+    let vault = scratch.path().join("vault");
+    let graphml = scratch.path().join("graph.graphml");
+    let wanted = bench.graph.scaled(bench.scale()).counts().nodes;
+
+    let options = || Neo4jOptions { apoc: true, ..Bench::server_options() };
+    let source = bench.loaded(Line::Lts, options(), bench.scale()).await?;
+    child::run(&mut bench.lifeboat(Some(&source), &vault, &["backup"])).await?;
+    source.query("CALL apoc.export.graphml.all('graph.graphml', {useTypes: true})").await?;
+    fs::rename(source.home().join("import/graph.graphml"), &graphml)?;
+    drop(source);
+
+    let mut turns = Turns::default();
+    for _ in 0..bench.rounds() {
+        let server = Neo4j::start_with(Line::Lts, options()).await?;
+        turns.add(APOC, import(&server, &graphml).await?);
+        let count = nodes(&server).await?;
+        ensure!(count == wanted, "APOC imported {count} of {wanted} nodes");
+        drop(server);
+
+        let server = Neo4j::start_with(Line::Lts, options()).await?;
+        let mut restore = bench.lifeboat(Some(&server), &vault, &["restore", "latest"]);
+        turns.add(ONLINE, child::run(&mut restore).await?.took);
+        drop(server);
+
+        let home = tempfile::tempdir_in(scratch.path())?;
+        let into = home.path().to_str().context("a path that is not UTF-8")?;
+        let arguments =
+            ["restore", "latest", "--bulk", "--into-home", into, "--neo4j", installation];
+        turns.add(BULK, child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?.took);
+    }
+
+    let mut section = Section::default();
+    section.say(format!(
+        "Neo4j {}. A restore verifies every byte of the backup, writes the graph, builds all \
+         constraints and indexes, reads everything back and compares it. APOC imports nodes and \
+         relationships only: indexes and constraints are gone, and some types come back as others. \
+         In bulk, the start and stop of a server is part of the time; it ends with a stopped server's \
+         home that is ready.",
+        Line::Lts.version()
+    ));
+    section.table(&["", "median", "range", "ratio to APOC"], &turns.table(APOC));
+    let rate = |name| number((wanted as f64 / turns.median(name)) as u64);
+    section.say(format!("Nodes a second: {} over Bolt, {} in bulk.", rate(ONLINE), rate(BULK)));
+    section.at_most("time over Bolt, to apoc graphml import", turns.ratio(ONLINE, APOC), 0.5, "");
+    section.at_most("time in bulk, to apoc graphml import", turns.ratio(BULK, APOC), 0.25, "");
+    Ok(section)
+}
+
+async fn import(server: &Neo4j, graphml: &Path) -> anyhow::Result<Duration> {
+    fs::hard_link(graphml, server.home().join("import/graph.graphml"))?;
+    let began = Instant::now();
+    server.query("CALL apoc.import.graphml('graph.graphml', {readLabels: true})").await?;
+    Ok(began.elapsed())
+}
+
+async fn nodes(server: &Neo4j) -> anyhow::Result<u64> {
+    let rows = server.query("MATCH (n) RETURN count(n)").await?;
+    rows.first().and_then(|row| row.first()?.as_u64()).context("the server does not count")
+}
