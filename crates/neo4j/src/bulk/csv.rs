@@ -1,6 +1,7 @@
 //! Properties as CSV columns, for those values that the importer reads back exactly.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -118,7 +119,7 @@ impl<'de> Visitor<'de> for CellsSeed<'_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            match map.next_value_seed(CellSeed(cells))? {
+            match map.next_value_seed(ValueSeed(Place::Cell(cells)))? {
                 Some(column) if plain(&key) => {
                     let end = cells.text.len();
                     cells.columns.push((key, column, end));
@@ -130,10 +131,31 @@ impl<'de> Visitor<'de> for CellsSeed<'_> {
     }
 }
 
-/// Reads one typed JSON value into a cell; `None` when CSV cannot say it exactly.
-struct CellSeed<'c>(&'c mut Cells);
+/// Where a value's text goes.
+enum Place<'c> {
+    /// A cell of its own, quoted.
+    Cell(&'c mut Cells),
+    /// An item of a list, which is quoted as a whole.
+    Item(&'c mut Vec<u8>),
+}
 
-impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
+/// Reads one typed JSON value; `None` when CSV cannot say it exactly in that place.
+struct ValueSeed<'c>(Place<'c>);
+
+impl ValueSeed<'_> {
+    /// A value that is written as it is.
+    fn plain(self, text: fmt::Arguments<'_>, column: Column) -> Column {
+        let out = match self.0 {
+            Place::Cell(cells) => &mut cells.text,
+            Place::Item(list) => list,
+        };
+        // Writing to memory cannot fail.
+        let _ = out.write_fmt(text);
+        column
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Option<Column>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -141,7 +163,7 @@ impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for CellSeed<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Option<Column>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,47 +175,57 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        self.0.text.extend_from_slice(if value { b"true" } else { b"false" });
-        Ok(Some(Column::Boolean))
+        Ok(Some(self.plain(format_args!("{value}"), Column::Boolean)))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        self.0.text.extend_from_slice(value.to_string().as_bytes());
-        Ok(Some(Column::Long))
+        Ok(Some(self.plain(format_args!("{value}"), Column::Long)))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        self.0.text.extend_from_slice(value.to_string().as_bytes());
-        Ok(i64::try_from(value).is_ok().then_some(Column::Long))
+        let column = self.plain(format_args!("{value}"), Column::Long);
+        Ok(i64::try_from(value).is_ok().then_some(column))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        self.0.text.extend_from_slice(format!("{value:?}").as_bytes());
-        Ok(Some(Column::Double))
+        Ok(Some(self.plain(format_args!("{value:?}"), Column::Double)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        self.0.quoted(value);
-        Ok(Some(Column::String))
+        let exact = match self.0 {
+            Place::Cell(cells) => {
+                cells.quoted(value);
+                true
+            }
+            Place::Item(list) => {
+                list.extend_from_slice(value.as_bytes());
+                // Spaces around an item, an empty one, or one with the separator would not come
+                // back.
+                !value.is_empty() && value.trim() == value && !value.contains(ARRAY_DELIMITER)
+            }
+        };
+        Ok(exact.then_some(Column::String))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut column: Option<Column> = None;
         let mut exact = true;
-        let mut list = String::new();
-        while let Some(item) = items.next_element_seed(ItemSeed(&mut list))? {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(ValueSeed(Place::Item(&mut list)))? {
             exact &= item.is_some() && column.is_none_or(|column| Some(column) == item);
             column = item;
-            list.push(ARRAY_DELIMITER);
+            list.push(ARRAY_DELIMITER as u8);
         }
         list.pop();
-        // The importer takes an empty field for no value at all.
-        let Some(column) = column.filter(|_| exact && !list.is_empty()).and_then(Column::list)
-        else {
-            return Ok(None);
-        };
-        self.0.quoted(&list);
-        Ok(Some(column))
+        // The importer takes an empty field for no value at all, and knows no list in a list.
+        let column = column.filter(|_| exact && !list.is_empty()).and_then(Column::list);
+        match (self.0, column, str::from_utf8(&list)) {
+            (Place::Cell(cells), Some(_), Ok(list)) => {
+                cells.quoted(list);
+                Ok(column)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -211,14 +243,13 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         // Years of more or fewer than four digits are written with a sign.
         let plain_year = value.starts_with(|c: char| c.is_ascii_digit());
         let column = match kind.as_str() {
-            "Integer" => Some(Column::Long),
-            "Date" if plain_year => Some(Column::Date),
-            "LocalDateTime" if plain_year => Some(Column::LocalDateTime),
-            "OffsetDateTime" if plain_year && whole_minutes(&value) => Some(Column::DateTime),
-            _ => None,
+            "Integer" => Column::Long,
+            "Date" if plain_year => Column::Date,
+            "LocalDateTime" if plain_year => Column::LocalDateTime,
+            "OffsetDateTime" if plain_year && whole_minutes(&value) => Column::DateTime,
+            _ => return Ok(None),
         };
-        self.0.text.extend_from_slice(value.as_bytes());
-        Ok(column)
+        Ok(Some(self.plain(format_args!("{value}"), column)))
     }
 }
 
@@ -226,61 +257,4 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 fn whole_minutes(date_time: &str) -> bool {
     let time = date_time.split_once('T').map_or("", |(_, time)| time);
     time.rsplit_once(['+', '-']).is_none_or(|(_, offset)| offset.len() == "00:00".len())
-}
-
-/// Reads an item of a list.
-struct ItemSeed<'l>(&'l mut String);
-
-impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
-    type Value = Option<Column>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ItemSeed<'_> {
-    type Value = Option<Column>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an item of a list")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        self.0.push_str(if value { "true" } else { "false" });
-        Ok(Some(Column::Boolean))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        self.0.push_str(&value.to_string());
-        Ok(Some(Column::Long))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        self.0.push_str(&value.to_string());
-        Ok(i64::try_from(value).is_ok().then_some(Column::Long))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{value:?}");
-        Ok(Some(Column::Double))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        self.0.push_str(value);
-        // Spaces around an item, an empty one, or one with the separator would not come back.
-        let exact = !value.is_empty() && value.trim() == value && !value.contains(ARRAY_DELIMITER);
-        Ok(exact.then_some(Column::String))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
 }
