@@ -23,8 +23,7 @@ fn certificates(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn certificates_are_checked_unless_told_otherwise() -> Result<()> {
+async fn certificates_are_checked_unless_told_otherwise(line: Line) -> Result<()> {
     let _company = in_company().await;
     let folder = tempfile::tempdir()?;
     certificates(folder.path())?;
@@ -33,7 +32,7 @@ async fn certificates_are_checked_unless_told_otherwise() -> Result<()> {
         .setting("dbms.ssl.policy.bolt.enabled", "true")
         .setting("dbms.ssl.policy.bolt.base_directory", folder.path().display().to_string())
         .setting("dbms.ssl.policy.bolt.client_auth", "NONE");
-    let server = Neo4j::start_with(Line::Lts, options).await?;
+    let server = Neo4j::start_with(line, options).await?;
     let auth = Auth::basic(server.username(), server.password());
     let config = |scheme: &str, host: &str, ca: Option<&str>| -> Result<Config> {
         let uri = format!("{scheme}://{host}:{}", server.bolt_port()).parse()?;
@@ -71,9 +70,20 @@ async fn certificates_are_checked_unless_told_otherwise() -> Result<()> {
         ("bolt+s", "127.0.0.1", Some("ca.pem"), "use the host name that the certificate is for"),
         ("bolt", "localhost", None, "if the server demands TLS"),
     ] {
-        let error = Connection::connect(&config(scheme, host, ca)?).await.unwrap_err();
+        let refused = Connection::connect(&config(scheme, host, ca)?).await;
+        let error = refused.expect_err("a connection that must not be");
         assert!(error.to_string().contains(words), "{scheme}: {error}");
         assert!(error.is_disconnected() && !error.is_retryable());
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn certificates_of_the_older_line_are_checked() -> Result<()> {
+    certificates_are_checked_unless_told_otherwise(Line::Lts).await
+}
+
+#[tokio::test]
+async fn certificates_of_the_newer_line_are_checked() -> Result<()> {
+    certificates_are_checked_unless_told_otherwise(Line::Current).await
 }
