@@ -18,7 +18,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::ValueEnum;
 use lifeboat_bolt::RunOptions;
 use lifeboat_testkit::codegraph::{CodeGraph, Limit};
@@ -78,6 +78,9 @@ pub(crate) struct Options {
     /// it is
     #[arg(long)]
     nodes: Option<u64>,
+    /// Takes `lifeboat` and `examples/drain` from this folder instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
 }
 
 /// What all benchmarks share.
@@ -94,14 +97,17 @@ pub(crate) struct Bench {
 /// When one cannot be run to its end.
 pub(crate) async fn bench(options: Options) -> anyhow::Result<ExitCode> {
     setup::install_missing()?;
-    build()?;
+    let programs = match &options.programs {
+        Some(folder) => std::path::absolute(folder)?,
+        None => build()?,
+    };
     let limit = options.nodes.map_or(Limit::NONE, Limit::nodes);
     let names = if options.names.is_empty() {
         Name::value_variants().to_vec()
     } else {
         options.names.clone()
     };
-    let bench = Bench { graph: CodeGraph::build(limit)?, programs: programs()?, options };
+    let bench = Bench { graph: CodeGraph::build(limit)?, programs, options };
     let mut kept = true;
     for name in names {
         let name_of = name.to_possible_value().context("a benchmark without a name")?;
@@ -178,18 +184,12 @@ impl Bench {
 }
 
 /// Builds the program as people get it, and the one that only drains results; in one go, since each
-/// selection of packages would build their dependencies anew.
-fn build() -> anyhow::Result<()> {
+/// selection of packages would build their dependencies anew. Where they are.
+fn build() -> anyhow::Result<PathBuf> {
     let packages = ["--package", "lifeboat-cli", "--package", "lifeboat-bolt"];
     let mut build = cargo(["build", "--release", "--bin", "lifeboat", "--example", "drain"]);
-    run(build.args(packages))
-}
-
-/// Where cargo puts what is built for release.
-fn programs() -> anyhow::Result<PathBuf> {
+    run(build.args(packages))?;
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
     let target = here.ancestors().nth(2).context("this program lies in no target folder")?;
-    let release = target.join("release");
-    ensure!(release.join("lifeboat").exists(), "{} has no lifeboat in it", release.display());
-    Ok(release)
+    Ok(target.join("release"))
 }

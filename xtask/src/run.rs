@@ -13,7 +13,16 @@ use lifeboat_testkit::folders::workspace;
 
 /// Cargo itself, in the workspace's root.
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
+    let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments);
+    // What `cargo xtask` tells this program of itself. Build scripts look at it too, and would have
+    // half of everything built anew each time that cargo is called the other way.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| text.starts_with(start)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// A program, in the workspace's root.

@@ -8,7 +8,7 @@ use tokio::process::Child;
 use crate::proxy::Proxy;
 use crate::support::{Database, Ran, database, listed};
 
-async fn signal(child: &Child, name: &str) {
+pub(crate) async fn signal(child: &Child, name: &str) {
     let mut kill = tokio::process::Command::new("kill");
     let status = kill.arg(format!("-{name}")).arg(child.id().unwrap().to_string()).status().await;
     assert!(status.unwrap().success());

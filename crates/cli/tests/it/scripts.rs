@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
+use lifeboat_testkit::Line;
 use lifeboat_testkit::azurite::ACCOUNT;
 use lifeboat_testkit::oracle::assert_same;
 
 use crate::proxy::Proxy;
-use crate::support::{Ran, azurite, bare, database, script};
+use crate::support::{Ran, azurite, bare, database, database_of, script};
 
 async fn container(name: &str) {
     azurite().await.create_container(ACCOUNT.0, name).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_guide_s_command_lines_work() {
-    container("neo4j-backups").await;
-    let database = database().await;
+async fn the_guide_s_command_lines_work(line: Line, container_name: &str) {
+    container(container_name).await;
+    let database = database_of(line).await;
     database.load_zoo().await;
     let before = database.snapshot().await;
     let (uri, password) = (database.server.uri(), database.server.password());
@@ -29,9 +29,9 @@ async fn the_guide_s_command_lines_work() {
         "--storage-account",
         ACCOUNT.0,
         "--container",
-        "neo4j-backups",
+        container_name,
     ];
-    let list = ["--storage-account", ACCOUNT.0, "--container", "neo4j-backups", "--list-only"];
+    let list = ["--storage-account", ACCOUNT.0, "--container", container_name, "--list-only"];
 
     let backup = Ran::of(script("backup_neo4j.sh", &access).await).await.code(0);
     assert!(backup.stderr.contains("can be seen by everybody"), "{backup:?}");
@@ -61,6 +61,16 @@ async fn the_guide_s_command_lines_work() {
     assert!(!ran.stderr.contains("can be seen"), "{ran:?}");
     assert!(ran.stdout.contains("weekly is in az://"), "{ran:?}");
     assert!(ran.stdout.contains("removed 0 backups"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_s_command_lines_work_on_the_older_line() {
+    the_guide_s_command_lines_work(Line::Lts, "neo4j-backups").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_s_command_lines_work_on_the_newer_line() {
+    the_guide_s_command_lines_work(Line::Current, "neo4j-backups-current").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

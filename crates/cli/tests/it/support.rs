@@ -19,9 +19,11 @@ pub(crate) const LIFEBOAT: &str = env!("CARGO_BIN_EXE_lifeboat");
 /// Nobody listens here.
 pub(crate) const NOBODY: &str = "127.0.0.1:1";
 
-static DATABASE: Mutex<()> = Mutex::const_new(());
+/// One for the shared database of each line.
+static LTS: Mutex<()> = Mutex::const_new(());
+static CURRENT: Mutex<()> = Mutex::const_new(());
 
-/// The shared database, for one test at a time.
+/// The shared database of a line, for one test at a time.
 pub(crate) struct Database {
     pub(crate) server: &'static Neo4j,
     _lock: MutexGuard<'static, ()>,
@@ -29,17 +31,31 @@ pub(crate) struct Database {
 
 /// Waits for the database; it is empty then.
 pub(crate) async fn database() -> Database {
-    let lock = DATABASE.lock().await;
-    let server = Neo4j::shared(Line::Lts).await.unwrap();
+    database_of(Line::Lts).await
+}
+
+/// Waits for the database of a line; it is empty then.
+pub(crate) async fn database_of(line: Line) -> Database {
+    let lock = match line {
+        Line::Lts => &LTS,
+        Line::Current => &CURRENT,
+    };
+    let lock = lock.lock().await;
+    let server = Neo4j::shared(line).await.unwrap();
     let database = Database { server, _lock: lock };
     database.wipe().await;
     database
 }
 
+/// Logs in.
+pub(crate) async fn connect(server: &Neo4j) -> Connection {
+    let auth = Auth::basic(server.username(), server.password());
+    Connection::connect(&Config::new(server.uri().parse().unwrap(), auth)).await.unwrap()
+}
+
 impl Database {
     async fn connect(&self) -> Connection {
-        let auth = Auth::basic(self.server.username(), self.server.password());
-        Connection::connect(&Config::new(self.server.uri().parse().unwrap(), auth)).await.unwrap()
+        connect(self.server).await
     }
 
     pub(crate) async fn wipe(&self) {
@@ -200,6 +216,8 @@ pub(crate) fn settings() -> insta::Settings {
         (r"neo4j-backup-\d{8}-\d{6}", "neo4j-backup-[TIME]"),
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)", "[TIME]"),
         (r"(bolt://)?127\.0\.0\.1:\d+", "[SERVER]"),
+        (r"Neo4j([ /])(5\.26\.18|2026\.09\.0)", "Neo4j$1[VERSION]"),
+        (r"Bolt [56]\.\d", "Bolt [VERSION]"),
         (r"/\S*/\.?tmp\w+|/tmp/\.tmp\w+", "[FOLDER]"),
         // How many entries there are depends on which thread wrote how much.
         (r"entries +\d+", "entries        [COUNT]"),

@@ -1,12 +1,12 @@
 //! Everything once, in a folder, as somebody would who has just found the program.
 
+use lifeboat_testkit::Line;
 use lifeboat_testkit::oracle::assert_same;
 
-use crate::support::{LIFEBOAT, Ran, database, files, lifeboat, listed, settings};
+use crate::support::{LIFEBOAT, Ran, database, database_of, files, lifeboat, listed, settings};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_graph_goes_into_a_folder_and_comes_back() {
-    let database = database().await;
+async fn a_graph_goes_into_a_folder_and_comes_back(line: Line) {
+    let database = database_of(line).await;
     database.load_zoo().await;
     let before = database.snapshot().await;
     let folder = tempfile::tempdir().unwrap();
@@ -87,6 +87,16 @@ async fn a_graph_goes_into_a_folder_and_comes_back() {
     let prune = run(&["prune", "--retention-days", "1", "--json"]).await.code(0).document();
     let backups = prune["vaults"][0]["backups"].as_array().unwrap();
     assert!(!backups.is_empty() && backups.iter().all(|b| b["step"] == "kept"), "{prune}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_once_on_the_older_line() {
+    a_graph_goes_into_a_folder_and_comes_back(Line::Lts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_once_on_the_newer_line() {
+    a_graph_goes_into_a_folder_and_comes_back(Line::Current).await;
 }
 
 #[tokio::test]
