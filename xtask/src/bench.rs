@@ -42,6 +42,10 @@ mod turns;
 
 use section::Section;
 
+/// APOC's export that it can also import. Not with types: it cannot read its own file then, where a
+/// property is a list in one node and a text in another.
+const EXPORT_GRAPHML: &str = "CALL apoc.export.graphml.all('graph.graphml', {})";
+
 /// The benchmarks. The comments are what `--help` and the document say of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
@@ -139,7 +143,8 @@ impl Bench {
     fn describe(&self) -> String {
         let graph = self.graph.scaled(self.scale()).counts();
         format!(
-            "{}. Data: the code graph{}, {} nodes and {} relationships. {} turns.",
+            "{}. Data: the code graph{}, {} nodes and {} relationships. \
+             Turns: {}.",
             machine::describe(),
             if self.scale() == 1 { String::new() } else { format!(" {} times", self.scale()) },
             section::number(graph.nodes),

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::section::{Section, mebibytes};
 use super::turns::Turns;
-use super::{Bench, child};
+use super::{Bench, EXPORT_GRAPHML, child};
 
 const DRAIN: &str = "Bolt client alone";
 const BACKUP: &str = "`lifeboat backup`";
@@ -45,8 +45,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
         json = fs::metadata(&exported)?.len();
 
         let began = Instant::now();
-        let call = "CALL apoc.export.graphml.all('graph.graphml', {useTypes: true})";
-        pack(&server, call, "graph.graphml", &exported).await?;
+        pack(&server, EXPORT_GRAPHML, "graph.graphml", &exported).await?;
         turns.add(GRAPHML, began.elapsed());
         graphml = fs::metadata(&exported)?.len();
     }

@@ -10,7 +10,7 @@ use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders, neo4j};
 
 use super::section::{Section, number};
 use super::turns::Turns;
-use super::{Bench, child};
+use super::{Bench, EXPORT_GRAPHML, child};
 
 const ONLINE: &str = "`lifeboat restore`";
 const BULK: &str = "`lifeboat restore --bulk`";
@@ -27,7 +27,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let options = || Neo4jOptions { apoc: true, ..Bench::server_options() };
     let source = bench.loaded(Line::Lts, options(), bench.scale()).await?;
     child::run(&mut bench.lifeboat(Some(&source), &vault, &["backup"])).await?;
-    source.query("CALL apoc.export.graphml.all('graph.graphml', {useTypes: true})").await?;
+    source.query(EXPORT_GRAPHML).await?;
     fs::rename(source.home().join("import/graph.graphml"), &graphml)?;
     drop(source);
 
