@@ -14,3 +14,4 @@ mod scripts;
 mod support;
 mod terminal;
 mod tour;
+mod trial;

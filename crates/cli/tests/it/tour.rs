@@ -84,7 +84,14 @@ async fn a_graph_goes_into_a_folder_and_comes_back(line: Line) {
     assert_eq!(summary["nodes"], 10);
     run(&["backup", "--name", "mine"]).await.code(1).says("is already in").says("hint:");
     assert!(run(&["show", "mine"]).await.code(0).stdout.contains("why  test"));
+
+    // Much less is in it than in the one before: nothing expires until somebody speaks for it.
+    let held = run(&["prune", "--dry-run"]).await.code(3).says("expiry is on hold: mine looks");
+    assert!(held.stderr.contains("nodes 10 instead of") || held.stderr.contains("more. Look"));
+    run(&["prune", "--release-hold", "latest"]).await.code(1).says("is not the reason of a hold");
+    run(&["prune", "--release-hold", "mine"]).await.code(0);
     let prune = run(&["prune", "--retention-days", "1", "--json"]).await.code(0).document();
+    assert_eq!(prune["holds"], serde_json::json!([]));
     let backups = prune["vaults"][0]["backups"].as_array().unwrap();
     assert!(!backups.is_empty() && backups.iter().all(|b| b["step"] == "kept"), "{prune}");
 }
