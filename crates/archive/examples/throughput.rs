@@ -138,6 +138,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             archive: finished.archive,
             entries: finished.entries,
             database: None,
+            config: None,
             options: std::collections::BTreeMap::new(),
         };
         let archive = bytes::Bytes::from(archive);

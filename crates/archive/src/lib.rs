@@ -38,6 +38,7 @@
 //!     archive: finished.archive,
 //!     entries: finished.entries,
 //!     database: None,
+//!     config: None,
 //!     options: Default::default(),
 //! };
 //! let manifest = manifest.to_bytes()?; // stored last
@@ -74,8 +75,8 @@ pub use cut::Cutter;
 pub use digest::{Digest, DigestError};
 pub use frame::{FrameRecord, FrameTable, MAX_FRAME, MAX_STORED};
 pub use manifest::{
-    ArchiveSection, Counts, DatabaseSection, Entry, EntryKind, FORMAT, Fingerprint, Manifest,
-    ManifestError, Method, ServerInfo, Snapshot, Tool,
+    ArchiveSection, ConfigSection, Counts, DatabaseSection, Entry, EntryKind, FORMAT, Fingerprint,
+    LeftOut, Manifest, ManifestError, Method, Reference, ReferenceKind, ServerInfo, Snapshot, Tool,
 };
 pub use name::{BackupKind, BackupName, FileKind, NameError};
 pub use path::{PathError, check_path};

@@ -5,6 +5,7 @@
 //! [`Manifest::parse`] refuses one whose frames and entries do not fit together to the byte.
 
 mod check;
+mod config;
 mod error;
 pub(crate) mod seal;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(crate) use check::check_layout;
+pub use config::{ConfigSection, LeftOut, Reference, ReferenceKind};
 pub use error::ManifestError;
 
 use crate::{BackupKind, BackupName, Codec, Digest, FrameTable, tar};
@@ -45,6 +47,9 @@ pub struct Manifest {
     /// The database, when that is what was backed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSection>,
+    /// The configuration, when that is what was backed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigSection>,
     /// How the backup was asked for, for people to read. Never secrets.
     #[serde(default)]
     pub options: BTreeMap<String, String>,

@@ -1,6 +1,9 @@
 //! What may be written on the command line. The comments here are the help texts, and the
 //! reference in `docs/reference/cli.md`.
 
+mod configuration;
+mod regions;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -9,6 +12,11 @@ use lifeboat::bolt::Uri;
 use lifeboat::format::{BackupName, Compression};
 use lifeboat::select::Selector;
 use lifeboat::vaults::VaultChoice;
+
+pub(crate) use configuration::{
+    DestinationArgs, RestoreCommand, RestoreConfigArgs, RestoreOf, RestoreSetArgs, What,
+};
+pub(crate) use regions::ReplicateArgs;
 
 /// The exit codes, as `--help` shows them.
 pub(crate) const EXIT_CODES: &str = "\
@@ -88,7 +96,9 @@ pub(crate) enum Command {
     /// Check that a backup is what it was when it was made
     Verify(VerifyArgs),
     /// Restore a backup into a database, and prove it
-    Restore(RestoreArgs),
+    Restore(Box<RestoreCommand>),
+    /// Copy to the other vault what it lacks
+    Replicate(ReplicateArgs),
     /// Remove backups past their retention, and what interrupted runs left behind
     Prune(PruneArgs),
     /// Check that everything is there that a backup and a restore will need
@@ -155,13 +165,19 @@ pub(crate) struct DatabaseArgs {
 Examples:
   lifeboat backup --vault /var/backups/neo4j --uri bolt://localhost:7687 --username neo4j
   lifeboat backup --compression gzip --name before-upgrade
+  lifeboat backup config
+  lifeboat backup all
   lifeboat backup --json | tail -n 1 | jq -r .name")]
 pub(crate) struct BackupArgs {
+    /// What to back up
+    #[arg(value_name = "WHAT", value_enum, default_value_t)]
+    pub(crate) what: What,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
-    /// Name of the backup; else neo4j-backup-YYYYMMDD-HHMMSS, the time now in UTC
+    /// Name of the backup; else neo4j-backup-YYYYMMDD-HHMMSS, or config-backup-…, the time now in
+    /// UTC
     #[arg(long, value_name = "NAME", value_parser = backup_name)]
     pub(crate) name: Option<BackupName>,
     /// How to compress: `zstd` or `gzip`, with a level if you like, as in `zstd:9`

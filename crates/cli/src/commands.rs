@@ -1,13 +1,18 @@
 //! One file a command: settings in, engine, report out.
 
 mod backup;
+mod backup_config;
 mod bulk;
 mod config;
 mod doctor;
 mod documents;
 mod list;
 mod prune;
+mod replicate;
 mod restore;
+mod restore_config;
+mod restore_set;
+mod sets;
 mod show;
 mod verify;
 
@@ -16,7 +21,7 @@ use std::sync::Arc;
 use lifeboat::vaults::Fallback;
 use lifeboat::{CancellationToken, Error, ExitCode, Progress};
 
-use crate::args::{Cli, Command, ConfigCommand};
+use crate::args::{Cli, Command, ConfigCommand, RestoreCommand, RestoreOf};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::progress::{Display, Seen};
@@ -96,7 +101,16 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::List(args) => list::run(&session, &args).await,
         Command::Show(args) => show::run(&session, &args).await,
         Command::Verify(args) => verify::run(&session, &args).await,
-        Command::Restore(args) => Box::pin(restore::run(&session, args)).await,
+        Command::Restore(command) => match *command {
+            RestoreCommand::Database(args) => Box::pin(restore::run(&session, args)).await,
+            RestoreCommand::Of(RestoreOf::Config(args)) => {
+                Box::pin(restore_config::run(&session, args)).await
+            }
+            RestoreCommand::Of(RestoreOf::Set(args)) => {
+                Box::pin(restore_set::run(&session, args)).await
+            }
+        },
+        Command::Replicate(args) => Box::pin(replicate::run(&session, args)).await,
         Command::Prune(args) => prune::run(&session, &args).await,
         Command::Doctor(args) => doctor::run(&session, &args).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(&session, &args),

@@ -183,6 +183,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Importing => "importing",
         Phase::Schema => "constraints and indexes",
         Phase::Comparing => "comparing",
+        Phase::Copying => "copying",
     }
 }
 
@@ -197,12 +198,13 @@ fn key(phase: Phase) -> &'static str {
         Phase::Importing => "importing",
         Phase::Schema => "schema",
         Phase::Comparing => "comparing",
+        Phase::Copying => "copying",
     }
 }
 
 fn unit(phase: Phase) -> &'static str {
     match phase {
-        Phase::Verifying => "bytes",
+        Phase::Verifying | Phase::Copying => "bytes",
         Phase::Nodes => "nodes",
         Phase::Relationships => "relationships",
         _ => "nodes and relationships",
@@ -210,7 +212,7 @@ fn unit(phase: Phase) -> &'static str {
 }
 
 fn style(snapshot: Snapshot) -> ProgressStyle {
-    let bytes = snapshot.phase == Phase::Verifying;
+    let bytes = matches!(snapshot.phase, Phase::Verifying | Phase::Copying);
     let template = match (snapshot.total > 0, bytes) {
         (true, _) => "{msg:<24} {bar:24} {now}/{all}  {speed}  {left}",
         (false, _) if snapshot.done > 0 => "{msg:<24} {spinner} {now}  {speed}",
@@ -265,7 +267,7 @@ mod tests {
     #[test]
     fn every_style_is_sound() {
         for (done, total) in [(0, 0), (5, 0), (5, 10)] {
-            for phase in [Phase::Verifying, Phase::Nodes] {
+            for phase in [Phase::Verifying, Phase::Nodes, Phase::Copying] {
                 let bar = ProgressBar::hidden();
                 bar.set_style(style(Snapshot { phase, done, total }));
                 bar.set_position(done);

@@ -40,7 +40,8 @@ pub fn reference() -> String {
 
 fn describe(text: &mut String, command: &Command, parent: &str) {
     let path = format!("{parent} {}", command.get_name());
-    if command.has_subcommands() {
+    // Only a group of commands has nothing to say of its own.
+    if command.has_subcommands() && command.get_positionals().next().is_none() {
         for child in command.get_subcommands() {
             describe(text, child, &path);
         }
@@ -72,6 +73,9 @@ fn describe(text: &mut String, command: &Command, parent: &str) {
             examples.trim().strip_prefix("Examples:").unwrap_or(&examples).trim_matches('\n');
         let lines: Vec<_> = examples.lines().map(str::trim).collect();
         let _ = writeln!(text, "\n```bash\n{}\n```", lines.join("\n"));
+    }
+    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        describe(text, child, &path);
     }
 }
 
@@ -140,6 +144,9 @@ mod tests {
             "show",
             "verify",
             "restore",
+            "restore config",
+            "restore set",
+            "replicate",
             "prune",
             "doctor",
             "config check",

@@ -20,6 +20,10 @@ pub(crate) enum Work {
     Restore,
     /// Removing backups.
     Prune,
+    /// Copying backups.
+    Replicate,
+    /// A restore of a configuration.
+    RestoreConfig,
 }
 
 /// Which signal came first.
@@ -93,6 +97,8 @@ fn stopping(work: Work, cleared: bool) -> &'static str {
              once and leaves the database incomplete"
         }
         (Work::Prune, _) => "stopping after this backup; once more stops at once",
+        (Work::Replicate, _) => "stopping; what is copied stays, and the next run goes on",
+        (Work::RestoreConfig, _) => "stopping between two files; once more stops at once",
     }
 }
 
@@ -114,5 +120,9 @@ fn stopped(work: Work, cleared: bool) -> &'static str {
              NAME --replace` brings it back"
         }
         (Work::Prune, _) => "stopped; run `lifeboat prune` again",
+        (Work::Replicate, _) => {
+            "stopped; run `lifeboat replicate` again, in two minutes at the latest"
+        }
+        (Work::RestoreConfig, _) => "stopped; run the same command again, which goes on",
     }
 }

@@ -5,11 +5,14 @@
 
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod config_backup;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod place;
 pub(crate) mod prune;
+pub(crate) mod replicate;
 pub(crate) mod restore;
+pub(crate) mod restore_config;
 pub(crate) mod show;
 pub(crate) mod trial;
 pub(crate) mod verify;

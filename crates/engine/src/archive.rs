@@ -53,7 +53,7 @@ impl Archive {
     }
 
     /// The content of an entry, checked.
-    async fn entry(&self, index: usize) -> Result<Vec<u8>> {
+    pub(crate) async fn entry(&self, index: usize) -> Result<Vec<u8>> {
         let damaged = |source| Error::Damaged { name: self.name.clone(), source };
         let mut reader = self.frames.entry_reader(index);
         let mut content = Vec::new();

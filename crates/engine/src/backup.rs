@@ -111,6 +111,7 @@ async fn fill(
         archive: finished.archive,
         entries: finished.entries,
         database: Some(section?),
+        config: None,
         options: options.notes.iter().cloned().collect(),
     })
 }

@@ -5,6 +5,7 @@
 //! of the disaster. Secrets do not stand in the file: it names a file that holds one, or a command
 //! that prints one. Paths are relative to the folder that the file is in.
 
+mod config_backup;
 mod error;
 mod retention;
 mod secret;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use lifeboat_bolt::Uri;
 use serde::{Deserialize, Deserializer, de};
 
+pub use config_backup::{CommandSection, ConfigBackupSection};
 pub use error::ConfigError;
 pub use retention::{MAX_RETENTION_DAYS, Retention};
 pub use secret::SecretSource;
@@ -38,6 +40,8 @@ pub struct Config {
     pub database: DatabaseSection,
     /// `[vault.…]`: where backups live.
     pub vault: VaultSections,
+    /// `[config_backup]`: what belongs to the application besides its database.
+    pub config_backup: ConfigBackupSection,
     /// `[retention]`: how long backups are kept.
     pub retention: Retention,
     /// `[verify]`: what a trial restore is made with, and what must hold afterwards.
@@ -58,6 +62,8 @@ pub struct DatabaseSection {
     pub database: Option<String>,
     /// PEM file of certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// The server's home, when its files can be read here.
+    pub neo4j_home: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,6 +76,7 @@ struct RawDatabase {
     password_command: Option<Vec<String>>,
     database: Option<String>,
     ca_file: Option<PathBuf>,
+    neo4j_home: Option<PathBuf>,
 }
 
 impl TryFrom<RawDatabase> for DatabaseSection {
@@ -83,6 +90,7 @@ impl TryFrom<RawDatabase> for DatabaseSection {
             password,
             database: raw.database,
             ca_file: raw.ca_file,
+            neo4j_home: raw.neo4j_home,
         })
     }
 }
@@ -112,11 +120,13 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         resolve(folder, &mut self.database.ca_file);
+        resolve(folder, &mut self.database.neo4j_home);
         if let Some(secret) = &mut self.database.password {
             secret.resolve(folder);
         }
         self.vault.resolve(folder);
         self.verify.resolve(folder);
+        self.config_backup.resolve(folder);
     }
 }
 

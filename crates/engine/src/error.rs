@@ -1,6 +1,10 @@
 //! What a verb can fail with, and the exit code that says so to a script.
 
-use lifeboat_archive::BackupName;
+use std::path::PathBuf;
+
+use lifeboat_archive::{BackupKind, BackupName};
+
+use crate::sets::SetName;
 
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,6 +46,59 @@ pub enum Error {
     NotADatabase {
         /// The backup.
         name: BackupName,
+    },
+    /// A backup without a configuration.
+    #[error("{name} is not a backup of a configuration; `lifeboat list` shows which are")]
+    NotAConfiguration {
+        /// The backup.
+        name: BackupName,
+    },
+    /// The settings list nothing that belongs to a configuration.
+    #[error(
+        "the settings do not say what the configuration is; list its files under [config_backup] \
+         in lifeboat.toml"
+    )]
+    NothingToBackUp,
+    /// A pattern of files that cannot be used.
+    #[error("a pattern of [config_backup] cannot be used: {0}")]
+    Pattern(String),
+    /// A file of a configuration that cannot be restored.
+    #[error(
+        "cannot restore {}: {error}; the {written} before it are restored, and the same command \
+         goes on",
+        path.display()
+    )]
+    ConfigFile {
+        /// The file, folder or link.
+        path: PathBuf,
+        /// How many were restored.
+        written: usize,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// There is no such recovery set.
+    #[error(
+        "there is no {} in {vault}; make one with `lifeboat backup all`",
+        name.as_ref().map_or_else(|| "whole recovery set".to_owned(), ToString::to_string)
+    )]
+    NoSet {
+        /// The vault.
+        vault: String,
+        /// The one that was asked for, unless any would have done.
+        name: Option<SetName>,
+    },
+    /// A half of a recovery set is missing.
+    #[error(
+        "the recovery set {name} in {vault} is not whole: its {half} backup is missing; `lifeboat \
+         list` shows what there is of it, to be restored by its own name"
+    )]
+    HalfASet {
+        /// The set.
+        name: SetName,
+        /// The vault.
+        vault: String,
+        /// What is missing.
+        half: BackupKind,
     },
     /// There is nothing to choose from.
     #[error("there is no usable backup in {vault}; {hint}")]

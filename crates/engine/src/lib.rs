@@ -8,11 +8,15 @@ mod archive;
 pub mod backup;
 pub mod bulk;
 pub mod config;
+pub mod config_backup;
 pub mod doctor;
 mod error;
 pub mod prune;
+pub mod replicate;
 pub mod restore;
+pub mod restore_config;
 pub mod select;
+pub mod sets;
 pub mod ship;
 #[cfg(test)]
 mod testing;

@@ -220,7 +220,7 @@ async fn safety_backup(
 }
 
 /// Checks every byte of a backup.
-async fn verified(
+pub(crate) async fn verified(
     vault: &Vault,
     manifest: Manifest,
     progress: &Arc<Progress>,

@@ -48,6 +48,7 @@ pub(crate) async fn store_with(
         archive: finished.archive,
         entries: finished.entries,
         database: None,
+        config: None,
         options: notes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
     };
     writer.commit(&manifest).await.unwrap();

@@ -152,20 +152,22 @@ impl Region {
         std::iter::once(&self.databases).chain(&self.configs)
     }
 
-    /// All backups of both kinds, the newest first. A place for configurations that does not exist
-    /// yet has none.
+    /// All backups of both kinds, the newest first. Of two places, one that does not exist yet has
+    /// none.
     ///
     /// # Errors
     /// Those of [`Vault::list`].
     pub async fn list(&self) -> Result<Vec<Listed>> {
         let Some(configs) = &self.configs else { return Ok(self.databases.list().await?) };
         let (databases, configs) = futures::join!(self.databases.list(), configs.list());
-        let mut all = databases?;
-        match configs {
-            Ok(configs) => all.extend(configs),
-            Err(error) if error.is_vault_missing() => {}
-            Err(error) => return Err(error.into()),
-        }
+        let mut all = match (databases, configs) {
+            (Ok(mut databases), Ok(configs)) => {
+                databases.extend(configs);
+                databases
+            }
+            (Ok(one), Err(error)) | (Err(error), Ok(one)) if error.is_vault_missing() => one,
+            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+        };
         all.sort_by_cached_key(|one| Reverse((one.created(), one.name.clone())));
         Ok(all)
     }
@@ -308,6 +310,29 @@ impl Vaults {
         Ok(Found { manifest, vault, region, fallback })
     }
 
+    /// Finds the newest backup of a configuration.
+    ///
+    /// # Errors
+    /// As [`reading`](Self::reading); [`Error::NoBackup`].
+    pub async fn find_config(&self) -> Result<Found> {
+        let Reading { region, fallback } = self.reading().await?;
+        let listed = region.list().await?;
+        let newest = listed
+            .into_iter()
+            .filter_map(|listed| listed.manifest.ok())
+            .find(|manifest| manifest.kind == BackupKind::Config);
+        let vault = region.configs().clone();
+        match newest {
+            Some(manifest) => {
+                Ok(Found { manifest: Arc::unwrap_or_clone(manifest), vault, region, fallback })
+            }
+            None => Err(Error::NoBackup {
+                vault: vault.to_string(),
+                hint: "make one of the configuration with `lifeboat backup config`".to_owned(),
+            }),
+        }
+    }
+
     fn fallback(&self, other: &RegionConfig, reason: &Error) -> Fallback {
         Fallback {
             from: self.active.role.unwrap_or_default(),
@@ -358,4 +383,4 @@ pub fn ahead<'a>(one: &'a [Listed], other: &[Listed]) -> Vec<&'a BackupName> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

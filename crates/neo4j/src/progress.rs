@@ -34,9 +34,11 @@ pub enum Phase {
     Schema,
     /// Reading the restored graph back.
     Comparing,
+    /// Copying from one place to another.
+    Copying,
 }
 
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 9] = [
     Phase::Preparing,
     Phase::Verifying,
     Phase::Clearing,
@@ -45,6 +47,7 @@ const PHASES: [Phase; 8] = [
     Phase::Importing,
     Phase::Schema,
     Phase::Comparing,
+    Phase::Copying,
 ];
 
 /// A look at a [`Progress`].
@@ -52,7 +55,7 @@ const PHASES: [Phase; 8] = [
 pub struct Snapshot {
     /// What is being done.
     pub phase: Phase,
-    /// Nodes and relationships done in this phase; while verifying, bytes.
+    /// Nodes and relationships done in this phase; while verifying and copying, bytes.
     pub done: u64,
     /// What this phase will do, in the same unit; 0 when that is not known.
     pub total: u64,
@@ -72,7 +75,7 @@ impl Progress {
             Phase::Comparing | Phase::Clearing => {
                 (nodes + relationships, all_nodes + all_relationships)
             }
-            Phase::Verifying => (get(&self.bytes), get(&self.total_bytes)),
+            Phase::Verifying | Phase::Copying => (get(&self.bytes), get(&self.total_bytes)),
             Phase::Preparing | Phase::Importing | Phase::Schema => (0, 0),
         };
         Snapshot { phase, done, total }

@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Backup,
     /// A backup is being removed.
     Remove,
+    /// A backup is being copied from another vault.
+    Copy,
 }
 
 /// The content of `NAME.claim.json`.

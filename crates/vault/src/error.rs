@@ -168,6 +168,17 @@ pub enum Error {
         /// The lease.
         lease: String,
     },
+    /// What was stored of a copy are other bytes than were sent.
+    #[error(
+        "{vault} gives back other bytes of {object} than were sent; nothing was kept, replicate \
+         again, and look at the disk or the network in between"
+    )]
+    NotAsSent {
+        /// The vault.
+        vault: String,
+        /// The archive.
+        object: String,
+    },
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Misuse(String),
@@ -233,6 +244,9 @@ pub enum Damage {
         /// Bytes that are there.
         found: u64,
     },
+    /// The archive's bytes are not those that the manifest tells of.
+    #[error("its archive {0} is not what its manifest says")]
+    ArchiveContent(String),
     /// Fewer bytes came than the store said there are, every time.
     #[error("its archive {file} cannot be read whole: {found} of {expected} bytes came")]
     Truncated {

@@ -45,6 +45,7 @@ mod probe;
 mod reader;
 mod remove;
 mod retry;
+mod stored;
 mod vault;
 mod writer;
 
@@ -63,4 +64,4 @@ pub use probe::{Probe, Space};
 pub use reader::ArchiveReader;
 pub use retry::Retry;
 pub use vault::Vault;
-pub use writer::{BackupWriter, CLAIM_RENEWAL};
+pub use writer::{BackupWriter, CLAIM_RENEWAL, Copied};

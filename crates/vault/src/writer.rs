@@ -4,6 +4,7 @@
 //! created nothing lists, so that a writer may fail, be dropped or be killed at any moment; what it
 //! leaves is found by its claim, which a task renews as long as the writer lives.
 
+mod copy;
 mod parts;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use crate::error::Translator;
 use crate::retry::PartRetry;
 use crate::vault::{Created, object_path};
 use crate::{Error, Vault};
+pub use copy::Copied;
 use parts::Parts;
 
 /// How often a claim is renewed. A grace time should be many times as long.
@@ -44,6 +46,8 @@ pub struct BackupWriter {
     written: u64,
     /// Whether there may be an archive to delete.
     stored: bool,
+    /// Whether there may be a signature to delete.
+    signed: bool,
     /// Whether what was made has been deleted, or must be left to [`Vault::remove_leftovers`].
     over: bool,
     renewal: Option<Renewal>,
@@ -110,21 +114,7 @@ impl Vault {
             let _ = self.delete(&object).await;
             return Err(error);
         }
-        Ok(BackupWriter {
-            vault: self.clone(),
-            name: name.clone(),
-            parts: Parts::of(self.place()),
-            waiting: VecDeque::new(),
-            waiting_len: 0,
-            upload: None,
-            sent: 0,
-            tasks: JoinSet::new(),
-            written: 0,
-            stored: false,
-            over: false,
-            renewal: Some(Renewal::start(self, &claim)),
-            claim,
-        })
+        Ok(BackupWriter::of(self, name, claim))
     }
 
     /// Claims the standard name of `time`, or of the first second after it that is free.
@@ -164,6 +154,26 @@ impl Vault {
 }
 
 impl BackupWriter {
+    /// For a name that has just been claimed.
+    fn of(vault: &Vault, name: &BackupName, claim: Claim) -> Self {
+        Self {
+            vault: vault.clone(),
+            name: name.clone(),
+            parts: Parts::of(vault.place()),
+            waiting: VecDeque::new(),
+            waiting_len: 0,
+            upload: None,
+            sent: 0,
+            tasks: JoinSet::new(),
+            written: 0,
+            stored: false,
+            signed: false,
+            over: false,
+            renewal: Some(Renewal::start(vault, &claim)),
+            claim,
+        }
+    }
+
     /// The name that was claimed.
     pub fn name(&self) -> &BackupName {
         &self.name
@@ -187,16 +197,20 @@ impl BackupWriter {
     /// possible, and the writer is of no more use.
     pub async fn put(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.check_usable()?;
+        let result = self.take_in(bytes).await;
+        if result.is_err() {
+            self.clean_up(false).await;
+        }
+        result
+    }
+
+    async fn take_in(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.written += bytes.len() as u64;
         self.waiting_len += bytes.len();
         if !bytes.is_empty() {
             self.waiting.push_back(bytes);
         }
-        let result = self.send_full_parts().await;
-        if result.is_err() {
-            self.clean_up(false).await;
-        }
-        result
+        self.send_full_parts().await
     }
 
     /// Completes the archive, checks that it is there in full, and makes the backup exist.
@@ -459,6 +473,9 @@ impl BackupWriter {
         }
         if self.stored {
             failure = failure.or(self.vault.delete(&self.claim.archive).await.err());
+        }
+        if self.signed {
+            failure = failure.or(self.vault.delete_beside(&self.name).await.err());
         }
         if failure.is_none() && !keep_claim {
             failure = self.vault.delete(&self.name.claim_file()).await.err();

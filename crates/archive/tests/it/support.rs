@@ -78,6 +78,7 @@ pub(crate) fn assemble(frames: Vec<RawFrame>, compression: Compression) -> (Mani
         archive: finished.archive,
         entries: finished.entries,
         database: Some(database()),
+        config: None,
         options: BTreeMap::from([("compression".into(), compression.to_string())]),
     };
     (manifest, archive)

@@ -3,13 +3,22 @@
 use lifeboat::ExitCode;
 use lifeboat::backup::{BackupOptions, backup};
 
-use super::Session;
-use crate::args::BackupArgs;
+use super::{Session, backup_config};
+use crate::args::{BackupArgs, What};
 use crate::failure::Result;
 use crate::signals::Work;
 use crate::view;
 
 pub(super) async fn run(session: &Session, args: BackupArgs) -> Result<ExitCode> {
+    match args.what {
+        What::Database => run_database(session, args).await,
+        What::Config => backup_config::run(session, &args).await,
+        What::All => backup_config::run_all(session, args).await,
+    }
+}
+
+/// Makes a backup of the database.
+pub(super) async fn run_database(session: &Session, args: BackupArgs) -> Result<ExitCode> {
     let options = BackupOptions {
         source: session.settings.target(&args.database)?,
         vault: session.settings.vault(&args.vault)?,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use lifeboat::ExitCode;
+use lifeboat::sets::sets;
 
 use super::Session;
 use crate::args::ListArgs;
@@ -18,10 +19,12 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
     let vault = reading.region.databases();
     let backups = running.or_stop(reading.region.list()).await?;
     let now = Timestamp::now();
+    let mut rows: Vec<_> = backups.iter().map(|listed| Row::new(listed, now)).collect();
+    Row::tell_sets(&mut rows, &sets(&backups));
     let list = List {
         vault: vault.to_string(),
         place: Place::new(&reading.region, reading.fallback.as_ref()),
-        backups: backups.iter().map(|listed| Row::new(listed, now)).collect(),
+        backups: rows,
     };
     if session.output.json {
         session.output.document(&list)?;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
 use lifeboat::ExitCode;
-use lifeboat::restore::{RestoreOptions, RestorePlan, plan, restore};
+use lifeboat::restore::{RestoreOptions, plan, restore};
 use lifeboat::select::Selector;
 
 use super::{Running, Session};
@@ -41,27 +41,37 @@ pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode
         return Ok(ExitCode::Ok);
     }
     if planned.replaces && !args.yes {
-        confirm(&running, &planned).await?;
+        let name = planned.target.name.as_str();
+        ask(&running, &format!("the database {name} would be replaced"), "database", name).await?;
     }
+    carry_out(session, &running, &options, &server).await
+}
+
+/// Restores, and tells what was done.
+pub(super) async fn carry_out(
+    session: &Session,
+    running: &Running,
+    options: &RestoreOptions,
+    server: &str,
+) -> Result<ExitCode> {
     let display = running.show();
-    let result = restore(&options, &running.progress, &running.cancel).await;
+    let result = restore(options, &running.progress, &running.cancel).await;
     drop(display);
     let report = result.map_err(|error| running.explain(error))?;
     session.output.message(&view::restore::Summary::new(&report))?;
-    session.output.report(&view::restore::text(&report, &server))?;
+    session.output.report(&view::restore::text(&report, server))?;
     Ok(ExitCode::Ok)
 }
 
-/// Asks for the database's name, which nobody types by accident.
-async fn confirm(running: &Running, plan: &RestorePlan) -> Result<()> {
-    let name = plan.target.name.clone();
+/// Asks for the name of what is at stake, which nobody types by accident.
+pub(super) async fn ask(running: &Running, what: &str, kind: &str, name: &str) -> Result<()> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::refused(
-            format_args!("the database {name} would be replaced, and there is nobody to ask"),
-            "give --yes to replace it without being asked",
+            format_args!("{what}, and there is nobody to ask"),
+            "give --yes to replace without being asked",
         ));
     }
-    let question = format!("Type the name of the database ({name}) to replace it: ");
+    let question = format!("{what}. Type the name of the {kind} ({name}) to go on: ");
     let answer = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         write!(io::stderr(), "{question}")?;
@@ -73,7 +83,7 @@ async fn confirm(running: &Running, plan: &RestorePlan) -> Result<()> {
         return Ok(());
     }
     Err(Failure::refused(
-        format_args!("the database {name} was not replaced: that is not its name"),
+        "nothing was replaced: that is not its name",
         "nothing was changed; run the command again",
     ))
 }

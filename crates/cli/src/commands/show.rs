@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use lifeboat::ExitCode;
 
-use super::Session;
+use super::sets::set_named;
+use super::{Session, sets};
 use crate::args::ShowArgs;
 use crate::failure::Result;
 use crate::signals::Work;
@@ -13,6 +14,9 @@ use crate::view::place::Place;
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<ExitCode> {
     let vaults = session.settings.vaults(&args.vault)?;
     let running = session.begin(Work::Looking)?;
+    if let Some(set) = set_named(&args.backup) {
+        return sets::show(session, &running, &vaults, &set).await;
+    }
     let found = running.or_stop(vaults.find(&args.backup)).await?;
     session.warn_of(found.fallback.as_ref());
     let certified = running.or_stop(found.vault.certificate(&found.manifest.name)).await?;

@@ -9,7 +9,8 @@ use lifeboat::vaults::{Reading, Vaults};
 use lifeboat::verify::{Level, verify};
 use lifeboat::{Error, ExitCode, Phase};
 
-use super::{Running, Session};
+use super::sets::set_named;
+use super::{Running, Session, sets};
 use crate::args::VerifyArgs;
 use crate::failure::{Failure, Result};
 use crate::signals::Work;
@@ -29,6 +30,9 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Result<ExitCode
         (false, None, _) => Level::Full,
     };
     let running = session.begin(Work::Looking)?;
+    if let Some(set) = set_named(&args.backup) {
+        return sets::verify(session, &running, &vaults, &set, level).await;
+    }
     if !args.all {
         let found = running.or_stop(vaults.find(&args.backup)).await?;
         session.warn_of(found.fallback.as_ref());
@@ -90,7 +94,7 @@ async fn trial(session: &Session, args: &VerifyArgs, vaults: &Vaults) -> Result<
     Ok(ExitCode::Ok)
 }
 
-async fn one(
+pub(super) async fn one(
     running: &Running,
     vault: &Vault,
     manifest: &Manifest,

@@ -1,5 +1,8 @@
 //! The list of backups.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use lifeboat::format::{Certificate, FileKind};
 use lifeboat::vault::{Certified, Listed};
@@ -10,6 +13,7 @@ use super::trial;
 use crate::output::{RED, paint};
 use crate::units;
 use lifeboat::select::safety_of;
+use lifeboat::sets::{RecoverySet, set_of};
 
 /// The list.
 #[derive(Debug, Serialize)]
@@ -43,6 +47,10 @@ pub(crate) struct Row {
     certificate_invalid: Option<String>,
     /// Since when it has been marked by `prune`, to be deleted.
     marked: Option<Timestamp>,
+    /// The recovery set that it belongs to.
+    recovery_set: Option<String>,
+    /// What the set lacks: `database` or `config`.
+    recovery_set_lacks: Option<String>,
     /// `intact` or `damaged`; as far as can be seen without reading the archive.
     state: &'static str,
     damage: Option<String>,
@@ -76,9 +84,23 @@ impl Row {
                 _ => None,
             },
             marked: listed.beside(FileKind::Mark).map(|mark| mark.modified),
+            recovery_set: manifest.and_then(|m| set_of(m)).map(|set| set.to_string()),
+            recovery_set_lacks: None,
             state: if listed.is_intact() { "intact" } else { "damaged" },
             damage: listed.manifest.as_ref().err().map(ToString::to_string),
             now,
+        }
+    }
+
+    /// Says of every backup whether its recovery set is whole.
+    pub(crate) fn tell_sets(rows: &mut [Self], sets: &[RecoverySet]) {
+        let lacking: HashMap<_, _> = sets
+            .iter()
+            .filter_map(|set| Some((set.name.as_str(), set.missing()?.to_string())))
+            .collect();
+        for row in rows {
+            let lacks = row.recovery_set.as_deref().and_then(|set| lacking.get(set));
+            row.recovery_set_lacks = lacks.cloned();
         }
     }
 
@@ -99,6 +121,13 @@ impl Row {
         }
         if self.marked.is_some() {
             state.push_str(", marked by prune");
+        }
+        if let Some(set) = &self.recovery_set {
+            state.push_str(", in ");
+            state.push_str(set);
+        }
+        if let Some(half) = &self.recovery_set_lacks {
+            let _ = write!(state, ", which lacks its {half} backup");
         }
         [
             self.name.clone(),
@@ -178,6 +207,8 @@ mod tests {
             certificate: None,
             certificate_invalid: None,
             marked: None,
+            recovery_set: None,
+            recovery_set_lacks: None,
             state: "intact",
             damage: None,
             now: "2026-11-24T09:13:20Z".parse().unwrap(),
@@ -203,7 +234,16 @@ mod tests {
         let mut marked = good("neo4j-backup-20261020-020000", 3_050_000, true);
         marked.certificate_invalid = Some("it does not match its own digest".to_owned());
         marked.marked = Some("2026-11-24T02:30:00Z".parse().unwrap());
-        let backups = vec![safety, certified, marked, damaged];
+        let half = Row {
+            method: None,
+            nodes: None,
+            relationships: None,
+            exact: None,
+            recovery_set: Some("set-20261124-010000".to_owned()),
+            recovery_set_lacks: Some("database".to_owned()),
+            ..good("config-backup-20261124-010000", 29_600, true)
+        };
+        let backups = vec![safety, half, certified, marked, damaged];
         List { vault: "/var/backups/neo4j".to_owned(), place: Place::default(), backups }
     }
 

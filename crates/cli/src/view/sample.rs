@@ -53,6 +53,7 @@ pub(crate) fn manifest() -> Manifest {
                 schema: "fedcba9876543210fedcba9876543210".to_owned(),
             }),
         }),
+        config: None,
         options: std::collections::BTreeMap::new(),
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lifeboat::format::Manifest;
 use lifeboat::vault::Certified;
 
+use super::config_backup::not_kept;
 use super::place::Place;
 use super::{backup::schema, foreign, pairs, snapshot_words, trial};
 use crate::units;
@@ -89,6 +90,17 @@ pub(crate) fn text(
     if let Some(counts) = manifest.database.as_ref().and_then(|database| database.counts.as_ref()) {
         text.push_str(&numbers("nodes by label", &counts.labels));
         text.push_str(&numbers("relationships by type", &counts.types));
+    }
+    if let Some(config) = &manifest.config {
+        if !config.application.is_empty() {
+            let application: Vec<_> = config
+                .application
+                .iter()
+                .map(|(key, text)| (foreign(key), foreign(text)))
+                .collect();
+            let _ = write!(text, "application\n{}", pairs(&application));
+        }
+        text.push_str(&not_kept(config));
     }
     match certified {
         Some(Certified::Valid(certificate)) => text.push_str(&trial::text(certificate, now)),

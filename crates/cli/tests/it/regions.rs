@@ -63,6 +63,17 @@ async fn reads_from_the_region_that_is_left() {
     let check = run(folder, &["config", "check"]).await.code(0);
     settings().bind(|| insta::assert_snapshot!("config_check_two", check.stdout));
 
+    // What one has is copied to the other.
+    let plan = run(folder, &["replicate", "--dry-run"]).await.code(0);
+    assert!(plan.stdout.contains("here: would be copied"), "{plan:?}");
+    let copied = run(folder, &["replicate", "--json"]).await.code(0).summary();
+    assert_eq!((&copied["copied"], &copied["lag"]["backups"]), (&1.into(), &0.into()), "{copied}");
+    assert_eq!(copied["behind_before"]["backups"], 1);
+    run(folder, &["replicate", "--to", "primary"]).await.code(2).says("cannot be copied to itself");
+    let back = run(folder, &["replicate", "--from", "secondary", "--to", "primary"]).await.code(0);
+    assert!(back.stdout.contains("there: copied"), "{back:?}");
+    run(folder, &["verify", "--all", "--vault", "secondary"]).await.code(0);
+
     // The first region is gone: nobody listens at its address.
     let gone =
         first.replace(&azurite.endpoint(ACCOUNT.0), &format!("http://{NOBODY}/{}", ACCOUNT.0));

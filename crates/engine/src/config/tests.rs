@@ -175,3 +175,53 @@ fn a_vault_takes_its_secret_from_the_file() {
     assert_eq!(key.expose(), "c2VjcmV0");
     assert!(!format!("{config:?}").contains("c2VjcmV0"));
 }
+
+#[test]
+fn reads_what_a_configuration_is() {
+    let config = parse(
+        r#"
+        [config_backup]
+        include = ["/etc/story/**", "conf", "*.env"]
+        exclude = ["**/*.log"]
+        secret_files = ["/etc/story/tls.key"]
+        environment = ["STORY_URL"]
+        secret_environment = ["STORY_TOKEN"]
+
+        [config_backup.application]
+        image = "registry.example/story:1.2.3"
+
+        [[config_backup.commands]]
+        name = "settings.json"
+        command = ["az", "webapp", "config", "show"]
+        timeout_seconds = 5
+        "#,
+    )
+    .unwrap();
+    let section = config.config_backup;
+    assert_eq!(section.include, ["/etc/story/**", "/etc/lifeboat/conf", "/etc/lifeboat/*.env"]);
+    assert_eq!(section.exclude, ["**/*.log"]);
+    assert!(section.neo4j && !section.is_empty());
+    assert_eq!(section.application["image"], "registry.example/story:1.2.3");
+    assert_eq!(section.commands[0].timeout, std::time::Duration::from_secs(5));
+    assert!(parse("").unwrap().config_backup.is_empty());
+}
+
+#[test]
+fn refuses_what_cannot_be_a_configuration() {
+    let command = |text: &str| format!("[[config_backup.commands]]\n{text}");
+    for (text, says) in [
+        ("[config_backup]\ninclude = [\"a[\"]".to_owned(), "a["),
+        ("[config_backup]\ninclude = [\"../x\"]".to_owned(), "`..`"),
+        ("[config_backup]\nenvironment = [\"A=B\"]".to_owned(), "environment variable"),
+        (
+            "[config_backup]\nenvironment = [\"A\"]\nsecret_environment = [\"A\"]".to_owned(),
+            "both in environment",
+        ),
+        (command("name = \"a/b\"\ncommand = [\"x\"]"), "cannot name the output"),
+        (command("name = \"a\"\ncommand = []"), "is empty"),
+        (command("name = \"a\"\ncommand = [\"x\"]\ntimeout_seconds = 0"), "no time"),
+    ] {
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}

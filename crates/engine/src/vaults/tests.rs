@@ -7,6 +7,11 @@ fn region(role: Role, url: &str) -> RegionConfig {
     RegionConfig { role: Some(role), section: VaultSection::at(url.parse().unwrap()) }
 }
 
+/// One vault that is alone.
+pub(crate) fn one(url: &str) -> Vaults {
+    Vaults::new(region(Role::Primary, url), None)
+}
+
 fn two(primary: &str, secondary: &str) -> Vaults {
     Vaults::new(region(Role::Primary, primary), Some(region(Role::Secondary, secondary)))
 }

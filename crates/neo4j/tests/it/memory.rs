@@ -51,6 +51,7 @@ impl MemoryArchive {
             archive: finished.archive,
             entries: finished.entries,
             database: Some(section.clone()),
+            config: None,
             options: std::collections::BTreeMap::default(),
         };
         let manifest = Manifest::parse(&manifest.to_bytes().unwrap()).unwrap();

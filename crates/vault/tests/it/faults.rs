@@ -3,6 +3,7 @@
 //! After each: nothing half-written lists, every listed backup is whole, nothing good was deleted,
 //! the next run works, and what was left behind is found and removed.
 
+mod copying;
 mod store;
 
 use std::sync::{Arc, LazyLock};

@@ -77,6 +77,7 @@ impl Sample {
             archive: finished.archive,
             entries: finished.entries,
             database: None,
+            config: None,
             options: BTreeMap::new(),
         };
         Self { manifest, pieces }

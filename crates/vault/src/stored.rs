@@ -1,0 +1,103 @@
+//! An archive as it is stored: bytes with a size and a digest, whatever they mean. This is all that
+//! a copy and a check of what is stored need, and no key is needed for it.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use lifeboat_archive::{BackupName, Digest, Manifest};
+use object_store::{GetOptions, ObjectStore as _};
+
+use crate::vault::{object_path, short};
+use crate::{Damage, Error, Vault};
+
+/// Bytes that are read at once.
+const CHUNK: u64 = 4 << 20;
+
+/// Reads at a time.
+const PARALLEL: usize = 4;
+
+/// The stored file of a backup in a vault.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    vault: Vault,
+    name: BackupName,
+    pub(crate) file: String,
+    pub(crate) size: u64,
+    pub(crate) blake3: Digest,
+}
+
+impl StoredFile {
+    /// The archive that a manifest tells of.
+    pub(crate) fn of(vault: &Vault, manifest: &Manifest) -> Self {
+        let archive = &manifest.archive;
+        Self {
+            vault: vault.clone(),
+            name: manifest.name.clone(),
+            file: archive.file.clone(),
+            size: archive.size,
+            blake3: archive.blake3,
+        }
+    }
+
+    /// Whether it is there with its size.
+    pub(crate) async fn is_there(&self) -> Result<bool, Error> {
+        Ok(self.vault.head(&self.file).await?.is_some_and(|meta| meta.size == self.size))
+    }
+
+    /// Says what is wrong when it is not there with its size.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        let (file, expected) = (self.file.clone(), self.size);
+        let damage = match self.vault.head(&file).await? {
+            None => Damage::ArchiveMissing(file),
+            Some(meta) if meta.size != expected => {
+                Damage::ArchiveSize { file, expected, found: meta.size }
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(self.vault.damaged(&self.name, damage))
+    }
+
+    /// All its bytes in order, a few reads ahead.
+    pub(crate) fn chunks(&self) -> impl Stream<Item = Result<Bytes, Error>> + '_ {
+        let starts = (0..self.size).step_by(usize::try_from(CHUNK).unwrap_or(usize::MAX));
+        stream::iter(starts)
+            .map(|start| self.range(start..(start + CHUNK).min(self.size)))
+            .buffered(PARALLEL)
+    }
+
+    /// The digest of what is there. `progress` is told how many bytes came.
+    pub(crate) async fn digest(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<Digest, Error> {
+        let mut hasher = blake3::Hasher::new();
+        let mut chunks = std::pin::pin!(self.chunks());
+        while let Some(chunk) = chunks.try_next().await? {
+            hasher.update(&chunk);
+            progress(chunk.len() as u64);
+        }
+        Ok(hasher.finalize().into())
+    }
+
+    async fn range(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let expected = range.end - range.start;
+        let (store, path) = (self.vault.store(), object_path(&self.file));
+        let read = async || {
+            let result = async {
+                let options = GetOptions::new().with_range(Some(range.clone()));
+                let mut stream = store.get_opts(&path, options).await?.into_stream();
+                let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+                while let Some(part) = stream.try_next().await? {
+                    bytes.extend_from_slice(&part);
+                    if bytes.len() as u64 > expected {
+                        break;
+                    }
+                }
+                if bytes.len() as u64 == expected {
+                    return Ok(bytes.freeze());
+                }
+                Err(short(bytes.len() as u64, expected))
+            };
+            result.await.map_err(|error| self.vault.explain("read", &self.file, &error))
+        };
+        self.vault.retry().run(read).await
+    }
+}
