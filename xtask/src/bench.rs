@@ -15,10 +15,11 @@
 //! What a benchmark found becomes its own part of `docs/benchmarks.md`, between two markers, so that
 //! one can be run again alone.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lifeboat_bolt::RunOptions;
 use lifeboat_testkit::codegraph::{CodeGraph, Limit};
@@ -36,6 +37,7 @@ mod child;
 mod document;
 mod machine;
 mod memory;
+mod physical;
 mod restore;
 mod section;
 mod turns;
@@ -53,6 +55,8 @@ pub(crate) enum Name {
     Backup,
     /// Restore over Bolt and in bulk against APOC's import
     Restore,
+    /// Physical backup and restore against `neo4j-admin database dump` and `load`
+    Physical,
     /// Peak memory of backup and restore, at 1 and 10 times the data
     Memory,
 }
@@ -62,6 +66,7 @@ impl Name {
         match self {
             Self::Backup => backup::run(bench).await,
             Self::Restore => restore::run(bench).await,
+            Self::Physical => physical::run(bench).await,
             Self::Memory => memory::run(bench).await,
         }
     }
@@ -197,4 +202,15 @@ fn build() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
     let target = here.ancestors().nth(2).context("this program lies in no target folder")?;
     Ok(target.join("release"))
+}
+
+/// The size of one archive in a vault.
+fn archive_size(vault: &Path) -> anyhow::Result<u64> {
+    for entry in fs::read_dir(vault)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".tar.zst") {
+            return Ok(entry.metadata()?.len());
+        }
+    }
+    bail!("{} holds no archive", vault.display())
 }

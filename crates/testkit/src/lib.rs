@@ -16,4 +16,5 @@ pub mod requirements;
 pub mod tool;
 pub mod zoo;
 
+pub use lifeboat_server::AdminTool;
 pub use neo4j::{Line, Neo4j, Neo4jOptions};

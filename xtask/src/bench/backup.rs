@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::section::{Section, mebibytes};
 use super::turns::Turns;
-use super::{Bench, EXPORT_GRAPHML, child};
+use super::{Bench, EXPORT_GRAPHML, archive_size, child};
 
 const DRAIN: &str = "Bolt client alone";
 const BACKUP: &str = "`lifeboat backup`";
@@ -96,15 +96,4 @@ async fn pack(server: &Neo4j, call: &str, file: &str, into: &Path) -> anyhow::Re
     tar.arg("-czf").arg(into).arg("-C").arg(&folder).arg(file);
     child::run(&mut tar).await?;
     fs::remove_file(folder.join(file)).with_context(|| format!("APOC wrote no {file}"))
-}
-
-/// The size of one archive in a vault.
-fn archive_size(vault: &Path) -> anyhow::Result<u64> {
-    for entry in fs::read_dir(vault)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(".tar.zst") {
-            return Ok(entry.metadata()?.len());
-        }
-    }
-    anyhow::bail!("{} holds no archive", vault.display())
 }

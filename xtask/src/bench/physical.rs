@@ -1,0 +1,101 @@
+//! Physical backup of a running server against `neo4j-admin database dump`, for which the server
+//! has to be stopped; and the way back to the first answer, against `database load`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use lifeboat_testkit::{AdminTool, Line, Neo4j, Neo4jOptions, folders};
+
+use super::section::{Section, mebibytes};
+use super::turns::Turns;
+use super::{Bench, archive_size, child};
+
+const BACKUP: &str = "`lifeboat backup --method physical`, server running";
+const DUMP: &str = "`neo4j-admin database dump`, server stopped";
+const RESTORE: &str = "`lifeboat restore --into-home`, start, first answer";
+const LOAD: &str = "`neo4j-admin database load`, start, first answer";
+
+pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
+    let scratch = folders::scratch("bench")?;
+    let (home, vault) = (scratch.path().join("home"), scratch.path().join("vault"));
+    let dumps = scratch.path().join("dumps");
+    fs::create_dir(&dumps)?;
+    let mut server =
+        bench.loaded(Line::Lts, Bench::server_options().home(&home), bench.scale()).await?;
+    // As one that has run for a while: with a checkpoint behind it.
+    server.restart().await?;
+    let installation = server.installation().clone();
+    let home = text(&home)?;
+
+    let mut turns = Turns::default();
+    let mut peak = 0;
+    for _ in 0..bench.rounds() {
+        let arguments = ["backup", "--method", "physical", "--neo4j-home", home];
+        let ran = child::run(&mut bench.lifeboat(Some(&server), &vault, &arguments)).await?;
+        turns.add(BACKUP, ran.took);
+        peak = peak.max(ran.usage.peak);
+
+        server.stop().await?;
+        let tool = AdminTool::new(&installation, home);
+        let to = format!("--to-path={}", dumps.display());
+        let dump = ["database", "dump", "neo4j", &to, "--overwrite-destination=true"];
+        let began = Instant::now();
+        tool.run(dump).await?;
+        turns.add(DUMP, began.elapsed());
+        server.restart().await?;
+    }
+    drop(server);
+    let (archive, dump) = (archive_size(&vault)?, fs::metadata(dumps.join("neo4j.dump"))?.len());
+
+    for _ in 0..bench.rounds() {
+        let home = tempfile::tempdir_in(scratch.path())?;
+        let arguments = ["restore", "latest", "--into-home", text(home.path())?, "--no-check"];
+        let began = Instant::now();
+        let ran = child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?;
+        answer(home.path()).await?;
+        turns.add(RESTORE, began.elapsed());
+        peak = peak.max(ran.usage.peak);
+
+        let home = tempfile::tempdir_in(scratch.path())?;
+        let from = format!("--from-path={}", dumps.display());
+        let began = Instant::now();
+        let tool = AdminTool::new(&installation, home.path());
+        tool.run(["database", "load", "neo4j", &from]).await?;
+        answer(home.path()).await?;
+        turns.add(LOAD, began.elapsed());
+    }
+
+    let mut section = Section::default();
+    section.say(format!(
+        "Neo4j {}. A physical backup holds every database, users and roles included, and is stored \
+         in a vault; a dump is one database in a folder. A restore verifies every byte first.",
+        Line::Lts.version()
+    ));
+    section.table(&["", "median", "range", "ratio to the dump"], &turns.table(DUMP));
+    section.say(format!(
+        "Sizes: backup {}, dump {}. Our process had at most {} of memory.",
+        mebibytes(archive),
+        mebibytes(dump),
+        mebibytes(peak)
+    ));
+    section.at_most("time online, to a dump", turns.ratio(BACKUP, DUMP), 0.5, "");
+    section.at_most("time to the first answer, to load", turns.ratio(RESTORE, LOAD), 0.8, "");
+    section.at_most("peak memory", peak as f64 / f64::from(1 << 20), 256.0, "MiB");
+    Ok(section)
+}
+
+/// Starts a server on a home and waits for the answer to a question about its data.
+async fn answer(home: &Path) -> anyhow::Result<()> {
+    let options = Neo4jOptions { auth: false, ..Bench::server_options() };
+    let server = Neo4j::start_with(Line::Lts, options.home(home)).await?;
+    let rows = server.query("MATCH (n) RETURN count(n)").await?;
+    let nodes = rows.first().and_then(|row| row.first()?.as_u64());
+    nodes.filter(|nodes| *nodes > 0).context("the restored database is empty")?;
+    Ok(())
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}
