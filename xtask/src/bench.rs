@@ -9,7 +9,7 @@
 //! and name it in [`Name`] and [`Name::run`]. The parts to build on:
 //! - [`Bench`]: the options, the program as people get it, a server with the graph;
 //! - [`child::run`]: a program to its end, with its time, peak memory and processor time;
-//! - [`turns::Turns`]: times of several contenders, their medians and ratios;
+//! - [`turns::Turn`] and [`turns::Turns`]: times of several contenders, their medians and ratios;
 //! - [`section::Section`]: what it found, as text, tables and targets.
 //!
 //! What a benchmark found becomes its own part of `docs/benchmarks.md`, between two markers, so that

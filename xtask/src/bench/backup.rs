@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::Context;
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders};
 use tokio::process::Command;
 
 use super::section::{Section, mebibytes};
-use super::turns::Turns;
+use super::turns::{HEAD, Turn, Turns};
 use super::{Bench, EXPORT_GRAPHML, archive_size, child};
 
 const DRAIN: &str = "Bolt client alone";
@@ -32,21 +31,24 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     // The first reading warms the server up for all.
     let read = read_bytes(&drain(bench, &server, &password).await?.stdout);
     for _ in 0..bench.rounds() {
-        turns.add(DRAIN, drain(bench, &server, &password).await?.took);
-        let mut backup = bench.lifeboat(Some(&server), &vault, &["backup"]);
-        let ran = child::run(&mut backup).await?;
-        turns.add(BACKUP, ran.took);
+        let turn = Turn::begin(Some(&server));
+        drain(bench, &server, &password).await?;
+        turn.end(&mut turns, DRAIN);
+
+        let turn = Turn::begin(Some(&server));
+        let ran = child::run(&mut bench.lifeboat(Some(&server), &vault, &["backup"])).await?;
+        turn.end(&mut turns, BACKUP);
         used = ran.usage;
 
-        let began = Instant::now();
+        let turn = Turn::begin(Some(&server));
         let call = "CALL apoc.export.json.all('graph.json', {useTypes: true})";
         pack(&server, call, "graph.json", &exported).await?;
-        turns.add(JSON, began.elapsed());
+        turn.end(&mut turns, JSON);
         json = fs::metadata(&exported)?.len();
 
-        let began = Instant::now();
+        let turn = Turn::begin(Some(&server));
         pack(&server, EXPORT_GRAPHML, "graph.graphml", &exported).await?;
-        turns.add(GRAPHML, began.elapsed());
+        turn.end(&mut turns, GRAPHML);
         graphml = fs::metadata(&exported)?.len();
     }
     let archive = archive_size(&vault)?;
@@ -58,7 +60,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
          which APOC's exports leave out.",
         Line::Lts.version()
     ));
-    section.table(&["", "median", "range", "ratio to the backup"], &turns.table(BACKUP));
+    section.table(&HEAD, &turns.table(BACKUP));
     section.say(format!(
         "Sizes: {} by Bolt; backup {}, json {}, graphml {}. The last backup used {:.2} s of processor \
          time and {} of memory.",

@@ -28,7 +28,7 @@ pub(super) struct Ran {
 pub(super) struct Usage {
     /// The most memory that it had at once, in bytes (`VmHWM`).
     pub(super) peak: u64,
-    /// Processor time, of the program and of the kernel for it.
+    /// Processor time, of the program and of the kernel for it, and of what it ran.
     pub(super) processor: Duration,
 }
 
@@ -38,12 +38,28 @@ impl Usage {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let peak: u64 = peak.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field, the program's name, may hold anything; the last `)` ends it.
-        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        let ticks = fields.get(11)?.parse::<u32>().ok()? + fields.get(12)?.parse::<u32>().ok()?;
-        Some(Self { peak: peak * 1024, processor: TICK * ticks })
+        let [user, system, children_user, children_system] = times(&pid.to_string())?;
+        let processor = user + system + children_user + children_system;
+        Some(Self { peak: peak * 1024, processor })
     }
+}
+
+/// Processor time of all programs that this one has run to their end.
+pub(super) fn ended() -> Duration {
+    times("self").map_or(Duration::ZERO, |[_, _, user, system]| user + system)
+}
+
+/// Processor time of a process, its own and the kernel's for it, and the same of those children
+/// that it has waited for.
+fn times(process: &str) -> Option<[Duration; 4]> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field, the program's name, may hold anything; the last `)` ends it.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let mut times = [Duration::ZERO; 4];
+    for (time, field) in times.iter_mut().zip(fields.get(11..15)?) {
+        *time = TICK * field.parse::<u32>().ok()?;
+    }
+    Some(times)
 }
 
 /// Runs a program to its end.
@@ -85,6 +101,7 @@ mod tests {
         assert!(ran.took >= Duration::from_millis(300));
         assert!(ran.usage.peak > 32 << 20, "{ran:?}");
         assert!(ran.usage.processor > Duration::ZERO, "{ran:?}");
+        assert!(ended() >= ran.usage.processor, "{ran:?}");
     }
 
     #[tokio::test]

@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::Context;
 use lifeboat_testkit::{AdminTool, Line, Neo4j, Neo4jOptions, folders};
 
 use super::section::{Section, mebibytes};
-use super::turns::Turns;
+use super::turns::{HEAD, Turn, Turns};
 use super::{Bench, archive_size, child};
 
 const BACKUP: &str = "`lifeboat backup --method physical`, server running";
@@ -33,17 +32,18 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut peak = 0;
     for _ in 0..bench.rounds() {
         let arguments = ["backup", "--method", "physical", "--neo4j-home", home];
+        let turn = Turn::begin(Some(&server));
         let ran = child::run(&mut bench.lifeboat(Some(&server), &vault, &arguments)).await?;
-        turns.add(BACKUP, ran.took);
+        turn.end(&mut turns, BACKUP);
         peak = peak.max(ran.usage.peak);
 
         server.stop().await?;
         let tool = AdminTool::new(&installation, home);
         let to = format!("--to-path={}", dumps.display());
         let dump = ["database", "dump", "neo4j", &to, "--overwrite-destination=true"];
-        let began = Instant::now();
+        let turn = Turn::begin(None);
         tool.run(dump).await?;
-        turns.add(DUMP, began.elapsed());
+        turn.end(&mut turns, DUMP);
         server.restart().await?;
     }
     drop(server);
@@ -52,19 +52,19 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     for _ in 0..bench.rounds() {
         let home = tempfile::tempdir_in(scratch.path())?;
         let arguments = ["restore", "latest", "--into-home", text(home.path())?, "--no-check"];
-        let began = Instant::now();
+        let turn = Turn::begin(None);
         let ran = child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?;
         answer(home.path()).await?;
-        turns.add(RESTORE, began.elapsed());
+        turn.end(&mut turns, RESTORE);
         peak = peak.max(ran.usage.peak);
 
         let home = tempfile::tempdir_in(scratch.path())?;
         let from = format!("--from-path={}", dumps.display());
-        let began = Instant::now();
+        let turn = Turn::begin(None);
         let tool = AdminTool::new(&installation, home.path());
         tool.run(["database", "load", "neo4j", &from]).await?;
         answer(home.path()).await?;
-        turns.add(LOAD, began.elapsed());
+        turn.end(&mut turns, LOAD);
     }
 
     let mut section = Section::default();
@@ -73,7 +73,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
          in a vault; a dump is one database in a folder. A restore verifies every byte first.",
         Line::Lts.version()
     ));
-    section.table(&["", "median", "range", "ratio to the dump"], &turns.table(DUMP));
+    section.table(&HEAD, &turns.table(DUMP));
     section.say(format!(
         "Sizes: backup {}, dump {}. Our process had at most {} of memory.",
         mebibytes(archive),

@@ -1,15 +1,13 @@
 //! Restore, over Bolt and in bulk, against APOC's import of graphml. Every turn has a new server.
 
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use lifeboat_testkit::graph::GraphSource as _;
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders, neo4j};
 
 use super::section::{Section, number};
-use super::turns::Turns;
+use super::turns::{HEAD, Turn, Turns};
 use super::{Bench, EXPORT_GRAPHML, child};
 
 const ONLINE: &str = "`lifeboat restore`";
@@ -34,21 +32,28 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut turns = Turns::default();
     for _ in 0..bench.rounds() {
         let server = Neo4j::start_with(Line::Lts, options()).await?;
-        turns.add(APOC, import(&server, &graphml).await?);
+        fs::hard_link(&graphml, server.home().join("import/graph.graphml"))?;
+        let turn = Turn::begin(Some(&server));
+        server.query("CALL apoc.import.graphml('graph.graphml', {readLabels: true})").await?;
+        turn.end(&mut turns, APOC);
         let count = nodes(&server).await?;
         ensure!(count == wanted, "APOC imported {count} of {wanted} nodes");
         drop(server);
 
         let server = Neo4j::start_with(Line::Lts, options()).await?;
+        let turn = Turn::begin(Some(&server));
         let mut restore = bench.lifeboat(Some(&server), &vault, &["restore", "latest"]);
-        turns.add(ONLINE, child::run(&mut restore).await?.took);
+        child::run(&mut restore).await?;
+        turn.end(&mut turns, ONLINE);
         drop(server);
 
         let home = tempfile::tempdir_in(scratch.path())?;
         let into = home.path().to_str().context("a path that is not UTF-8")?;
         let arguments =
             ["restore", "latest", "--bulk", "--into-home", into, "--neo4j", installation];
-        turns.add(BULK, child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?.took);
+        let turn = Turn::begin(None);
+        child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?;
+        turn.end(&mut turns, BULK);
     }
 
     let mut section = Section::default();
@@ -60,19 +65,12 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
          home that is ready.",
         Line::Lts.version()
     ));
-    section.table(&["", "median", "range", "ratio to APOC"], &turns.table(APOC));
+    section.table(&HEAD, &turns.table(APOC));
     let rate = |name| number((wanted as f64 / turns.median(name)) as u64);
     section.say(format!("Nodes a second: {} over Bolt, {} in bulk.", rate(ONLINE), rate(BULK)));
     section.at_most("time over Bolt, to apoc graphml import", turns.ratio(ONLINE, APOC), 0.5, "");
     section.at_most("time in bulk, to apoc graphml import", turns.ratio(BULK, APOC), 0.25, "");
     Ok(section)
-}
-
-async fn import(server: &Neo4j, graphml: &Path) -> anyhow::Result<Duration> {
-    fs::hard_link(graphml, server.home().join("import/graph.graphml"))?;
-    let began = Instant::now();
-    server.query("CALL apoc.import.graphml('graph.graphml', {readLabels: true})").await?;
-    Ok(began.elapsed())
 }
 
 async fn nodes(server: &Neo4j) -> anyhow::Result<u64> {
