@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::run::cargo;
 
 /// Each crate of the workspace, and the crates of the workspace that it may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("lifeboat-bolt", &[]),
     ("lifeboat-archive", &[]),
     ("lifeboat-server", &[]),
@@ -25,7 +25,8 @@ const MAY_USE: [(&str, &[&str]); 9] = [
             "lifeboat-server",
         ],
     ),
-    ("lifeboat-cli", &["lifeboat"]),
+    ("lifeboat-service", &["lifeboat"]),
+    ("lifeboat-cli", &["lifeboat", "lifeboat-service"]),
     (TESTKIT, &["lifeboat-bolt", "lifeboat-server"]),
     ("xtask", &[TESTKIT, "lifeboat-bolt"]),
 ];

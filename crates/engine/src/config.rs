@@ -6,9 +6,13 @@
 //! that prints one. Paths are relative to the folder that the file is in.
 
 mod config_backup;
+mod cron;
+mod duration;
 mod error;
 mod retention;
+mod schedule;
 mod secret;
+mod service;
 mod vault;
 mod vaults;
 mod verify;
@@ -22,9 +26,15 @@ use lifeboat_bolt::Uri;
 use serde::{Deserialize, Deserializer, de};
 
 pub use config_backup::{CommandSection, ConfigBackupSection};
+pub use cron::Cron;
+pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use retention::{MAX_RETENTION_DAYS, Retention};
+pub use schedule::{CronSetting, JobKind, Overlap, Schedule, ScheduleSection, Schedules, Timing};
 pub use secret::SecretSource;
+pub use service::{
+    DEFAULT_LISTEN, DEFAULT_RATE, Rights, ServiceSection, TlsSection, TokenSection, TokenSource,
+};
 pub use vault::{VaultAuth, VaultSection};
 pub use vaults::VaultSections;
 pub use verify::{Expected, Invariant, VerifySection};
@@ -46,6 +56,10 @@ pub struct Config {
     pub retention: Retention,
     /// `[verify]`: what a trial restore is made with, and what must hold afterwards.
     pub verify: VerifySection,
+    /// `[service]`: the service's state and its API.
+    pub service: ServiceSection,
+    /// `[schedule.…]`: what the service does, and when.
+    pub schedule: Schedules,
 }
 
 /// `[database]`.
@@ -127,6 +141,7 @@ impl Config {
         self.vault.resolve(folder);
         self.verify.resolve(folder);
         self.config_backup.resolve(folder);
+        self.service.resolve(folder);
     }
 }
 

@@ -312,14 +312,13 @@ impl BackupWriter {
         if self.upload.is_none() {
             let options = PutMultipartOptions::default()
                 .with_retry_policy(Arc::new(PartRetry(*self.vault.retry())));
-            let path = object_path(&self.claim.archive);
-            let store = self.vault.store();
-            let begun = self
-                .vault
+            let (vault, archive) = (&self.vault, &self.claim.archive);
+            let path = object_path(archive);
+            let begun = vault
                 .retry()
                 .run(async || {
-                    let begun = store.put_multipart_opts(&path, options.clone()).await;
-                    begun.map_err(|e| self.explain(&e))
+                    let begun = vault.store().put_multipart_opts(&path, options.clone()).await;
+                    begun.map_err(|e| vault.explain("write", archive, &e))
                 })
                 .await?;
             self.upload = Some(begun);
@@ -372,8 +371,9 @@ impl BackupWriter {
         Ok(())
     }
 
-    /// Whether the claim is still ours.
-    async fn check_claim(&self) -> Result<(), Error> {
+    /// Whether the claim is still ours. (By `&mut`, since an upload cannot be shared by threads, and
+    /// the future should be one that can be sent to another.)
+    async fn check_claim(&mut self) -> Result<(), Error> {
         match self.vault.read_claim(&self.name).await? {
             Some(claim) if claim.token == self.claim.token => Ok(()),
             _ => Err(self.discarded()),
@@ -381,7 +381,7 @@ impl BackupWriter {
     }
 
     /// Whether the archive is there in full, and the claim still ours.
-    async fn check_stored(&self) -> Result<(), Error> {
+    async fn check_stored(&mut self) -> Result<(), Error> {
         self.check_claim().await?;
         let archive = &self.claim.archive;
         let found = self.vault.head(archive).await?.map_or(0, |meta| meta.size);

@@ -225,3 +225,116 @@ fn refuses_what_cannot_be_a_configuration() {
         assert!(error.contains(says), "{text}: {error}");
     }
 }
+
+#[test]
+fn reads_schedules_over_the_guide_s() {
+    let config = parse(
+        r#"
+        [schedule.backup]
+        cron = "30 1 * * MON-FRI"
+        zone = "Europe/Berlin"
+        jitter = "5m"
+        overlap = "queue"
+        catch_up = "2h"
+        timeout = "90m"
+        retries = 5
+        backoff = "30s"
+
+        [schedule.restore-test]
+        enabled = false
+
+        [schedule.replicate]
+        cron = "never"
+        after = ["config-backup"]
+        "#,
+    )
+    .unwrap();
+    let backup = config.schedule.schedule(JobKind::Backup);
+    assert_eq!(backup.timing.to_string(), "30 1 * * MON-FRI Europe/Berlin");
+    assert_eq!(backup.overlap, Overlap::Queue);
+    assert_eq!(backup.timeout, std::time::Duration::from_mins(90));
+    assert_eq!((backup.retries, backup.backoff.as_secs()), (5, 30));
+    assert_eq!(config.schedule.wanted(JobKind::RestoreTest), Some(false));
+    assert_eq!(config.schedule.wanted(JobKind::Backup), Some(true));
+    assert_eq!(config.schedule.wanted(JobKind::Prune), None);
+    let replicate = config.schedule.schedule(JobKind::Replicate);
+    assert_eq!(replicate.timing, Timing::OnRequest);
+    assert_eq!(replicate.after, [JobKind::ConfigBackup]);
+    let guide: Vec<_> =
+        JobKind::ALL.iter().map(|kind| Schedule::default_of(*kind).timing.to_string()).collect();
+    assert_eq!(
+        guide,
+        [
+            "0 2 * * * UTC",
+            "0 2 * * * UTC",
+            "continuous",
+            "15 * * * * UTC",
+            "0 4 * * SUN UTC",
+            "0 5 1 * * UTC",
+            "0 6 1 1,4,7,10 * UTC",
+            "30 3 * * * UTC"
+        ]
+    );
+}
+
+#[test]
+fn reads_the_service() {
+    let config = parse(
+        r#"
+        [service]
+        state = "state"
+        listen = "0.0.0.0:9474"
+        rate = 20
+        instance = "east"
+        lease = "20s"
+        tls_cert_file = "tls.pem"
+        tls_key_file = "/etc/tls.key"
+
+        [service.token.grafana]
+        rights = "read"
+        token_file = "grafana.token"
+
+        [service.token.operator]
+        rights = "operate"
+        token_env = "OPERATOR_TOKEN"
+        "#,
+    )
+    .unwrap()
+    .service;
+    assert_eq!(config.state, Some("/etc/lifeboat/state".into()));
+    assert_eq!(config.tls.unwrap().cert_file, PathBuf::from("/etc/lifeboat/tls.pem"));
+    let tokens: Vec<_> = config.tokens.iter().map(|(name, token)| (&**name, token)).collect();
+    let file = TokenSource::Secret(SecretSource::File("/etc/lifeboat/grafana.token".into()));
+    assert_eq!(tokens[0], ("grafana", &TokenSection { rights: Rights::Read, source: file }));
+    assert_eq!(tokens[1].1.source, TokenSource::Variable("OPERATOR_TOKEN".to_owned()));
+}
+
+#[test]
+fn what_the_service_cannot_do_is_refused_where_it_stands() {
+    for (text, says) in [
+        ("[schedule.backups]\n", "line 1, schedule.backups: there is no such setting"),
+        ("[schedule.backup]\ncron = \"0 2 * *\"", "line 2, schedule.backup.cron: "),
+        ("[schedule.backup]\ncron = \"0 2 * *\"", "does not have the five fields"),
+        ("[schedule.prune]\n\nzone = \"Mars\"", "line 3, schedule.prune.zone: there is no time"),
+        ("[schedule.prune]\ntimeout = \"5\"", "line 2, schedule.prune.timeout: write a time"),
+        ("[schedule.prune]\ntimeout = \"0s\"", "stop every run at once"),
+        ("[schedule.prune]\nretries = 101", "retries is more than"),
+        ("[schedule.prune]\nafter = [\"backups\"]", "line 2, schedule.prune.after"),
+        ("[service]\nlisten = \"9474\"", "line 2, service.listen: invalid socket address"),
+        ("[service]\nlisten = \"0.0.0.0:1\"", "needs a [service.token"),
+        (
+            "[service]\nlisten = \"0.0.0.0:1\"\n[service.token.a]\nrights = \"read\"\ntoken_file = \"x\"",
+            "in the clear",
+        ),
+        ("[service]\ntls_key_file = \"x\"", "go together"),
+        ("[service]\nrate = 0", "refuse every request"),
+        ("[service]\nlease = \"1s\"", "from 5s to 10m"),
+        ("[service.token.a]\nrights = \"read\"", "set one of token_file"),
+        ("[service.token.a]\nrights = \"all\"\ntoken_file = \"x\"", "service.token.a.rights"),
+        ("[service.token.a]\ntoken = \"TOPSECRET\"", "secrets do not belong in this file"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(says), "{text}: {error}");
+        assert!(!error.contains("TOPSECRET"), "{error}");
+    }
+}

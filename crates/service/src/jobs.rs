@@ -1,0 +1,93 @@
+//! Which verb of the engine each job is.
+
+mod backup;
+mod prune;
+mod restore_test;
+mod verify;
+
+use std::sync::Arc;
+
+use lifeboat::config::{Config, JobKind};
+use lifeboat::vault::Vault;
+use lifeboat::vaults::Vaults;
+use lifeboat::{Target, config::Timing};
+use serde_json::{Map, Value};
+
+use crate::job::Job;
+use crate::scheduler::{Entry, Jobs};
+use crate::{Error, Result};
+
+/// What the jobs need, made from the settings by whoever reads these.
+#[derive(Debug, Clone)]
+pub struct Equipment {
+    /// The settings.
+    pub config: Config,
+    /// The database, when one is set.
+    pub target: Option<Target>,
+    /// The vaults that they read and prune.
+    pub vaults: Vaults,
+    /// The one that backups are written to; the lease and the ledger are there, too.
+    pub vault: Vault,
+}
+
+/// The jobs that the settings ask for, and those that they make possible without saying so.
+///
+/// # Errors
+/// When they ask for one that is not possible, or when none is.
+pub fn jobs(equipment: &Equipment) -> Result<Jobs> {
+    let mut jobs = Jobs::new();
+    for kind in JobKind::ALL {
+        let wanted = equipment.config.schedule.wanted(kind);
+        if wanted == Some(false) {
+            continue;
+        }
+        match build(kind, equipment) {
+            Ok(job) => {
+                let schedule = equipment.config.schedule.schedule(kind);
+                jobs.insert(kind, Entry { schedule, job });
+            }
+            Err(missing) if wanted == Some(true) => {
+                return Err(Error::NotConfigured { job: kind, missing: missing.to_owned() });
+            }
+            Err(_) => {}
+        }
+    }
+    let scheduled = |entry: &Entry| entry.schedule.timing != Timing::OnRequest;
+    if jobs.values().any(|entry| scheduled(entry) || !entry.schedule.after.is_empty()) {
+        Ok(jobs)
+    } else {
+        Err(Error::NoJobs)
+    }
+}
+
+/// The job, or what is missing for it.
+fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static str> {
+    const LATER: &str =
+        "this version of the service cannot do it; use the command, if there is one";
+    let Equipment { config, target, vaults, vault } = equipment.clone();
+    Ok(match kind {
+        JobKind::Backup => {
+            let target = target.ok_or("set database.uri, and a user and password if needed")?;
+            Arc::new(backup::Backup { target, vault })
+        }
+        JobKind::Verify => Arc::new(verify::Verify { vaults }),
+        JobKind::RestoreTest if config.verify.neo4j.is_none() => {
+            return Err("set verify.neo4j, the folder of an installation of Neo4j");
+        }
+        JobKind::RestoreTest => {
+            Arc::new(restore_test::RestoreTest { vaults, settings: config.verify })
+        }
+        JobKind::Prune => Arc::new(prune::Prune { vaults, retention: config.retention }),
+        JobKind::ConfigBackup | JobKind::Ship | JobKind::Replicate | JobKind::Drill => {
+            return Err(LATER);
+        }
+    })
+}
+
+/// The details of a report.
+fn details(members: Value) -> Map<String, Value> {
+    match members {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}

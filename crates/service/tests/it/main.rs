@@ -1,0 +1,7 @@
+//! The service as a whole: a simulated year, and a real one over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod api;
+mod support;
+mod year;
