@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
 mod bench;
 mod client;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Options),
     /// Measure against peers and limits, and write docs/benchmarks.md
     Bench(bench::Options),
+    /// Try the service's API against its own document, with thousands of requests
+    Api(api::Options),
     /// Check that each crate only uses what stands above it
     Layers,
     /// Check licences, bans, sources and, if it can be fetched, the advisory database
@@ -48,6 +51,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Setup => setup::setup().await?,
         Command::Test(options) => return test::test(&options).await,
         Command::Bench(options) => return bench::bench(options).await,
+        Command::Api(options) => api::api(&options)?,
         Command::Layers => layers::check()?,
         Command::Deny => {
             deny::check()?;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use lifeboat::bolt::Uri;
+use lifeboat::config::JobKind;
 use lifeboat::format::{BackupName, Compression};
 use lifeboat::select::Selector;
 use lifeboat::vaults::VaultChoice;
@@ -103,6 +104,11 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Check that everything is there that a backup and a restore will need
     Doctor(DoctorArgs),
+    /// Do everything on time: run the jobs that the settings schedule, until stopped
+    Serve(ServeArgs),
+    /// Look at the jobs of a running service, and operate them
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -364,6 +370,152 @@ pub(crate) struct DoctorArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
+}
+
+/// Where a service keeps its state.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StateArgs {
+    /// The folder of the service's state; else as the settings say, or /var/lib/lifeboat for root
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE", hide_env_values = true, value_hint = ValueHint::DirPath, help_heading = "Service")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A document of JSON on each line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Do everything on time: run the jobs that the settings schedule, until stopped\n\n\
+    Logs go to standard error. SIGHUP reads the settings anew, SIGTERM and Ctrl-C stop it: what is \
+    running stops at a safe place, and is taken up again by the next start. Several may run for one \
+    vault, each with a state of its own: one leads, and another takes over within a minute.",
+    after_help = "\
+Examples:
+  lifeboat serve -c /etc/lifeboat/lifeboat.toml
+  lifeboat serve --state /var/lib/lifeboat --log-format json"
+)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// Address and port of the HTTP API; else as the settings say, or 127.0.0.1:9474
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "LIFEBOAT_LISTEN",
+        hide_env_values = true,
+        help_heading = "Service"
+    )]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// How logs are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        env = "LIFEBOAT_LOG_FORMAT",
+        hide_env_values = true,
+        help_heading = "Service"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List the jobs: when each is due, and how it last went
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs list
+  lifeboat jobs list --json | jq '.jobs[] | {job, next, last_success}'")]
+    List(JobsListArgs),
+    /// Show the runs of the past, newest first
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs history
+  lifeboat jobs history backup --limit 5")]
+    History(JobsHistoryArgs),
+    /// Show everything that happened, oldest first
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs events --follow
+  lifeboat jobs events --after 1200 --json | jq -r .event")]
+    Events(JobsEventsArgs),
+    /// Run a job now
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs run backup
+  lifeboat jobs run verify --wait")]
+    Run(JobsRunArgs),
+    /// Pause a job: it is done no more until it is resumed
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs pause prune")]
+    Pause(JobsNameArgs),
+    /// Resume a job that was paused
+    #[command(after_help = "\
+Examples:
+  lifeboat jobs resume prune")]
+    Resume(JobsNameArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsListArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsHistoryArgs {
+    /// Only the runs of this job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<JobKind>,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsEventsArgs {
+    /// Only those with a larger number
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    pub(crate) after: u64,
+    /// Wait for more, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsRunArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: JobKind,
+    /// Wait until the run has ended, and exit as its command would
+    #[arg(long)]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsNameArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: JobKind,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,12 +6,14 @@ mod bulk;
 mod config;
 mod doctor;
 mod documents;
+mod jobs;
 mod list;
 mod prune;
 mod replicate;
 mod restore;
 mod restore_config;
 mod restore_set;
+mod serve;
 mod sets;
 mod show;
 mod verify;
@@ -113,6 +115,8 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Replicate(args) => Box::pin(replicate::run(&session, args)).await,
         Command::Prune(args) => prune::run(&session, &args).await,
         Command::Doctor(args) => doctor::run(&session, &args).await,
+        Command::Serve(args) => serve::run(&session, args).await,
+        Command::Jobs(command) => jobs::run(&session, command).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(&session, &args),
         Command::Completions(_) | Command::Man(_) => Ok(ExitCode::Ok),
     }

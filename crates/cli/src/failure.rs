@@ -48,6 +48,18 @@ impl From<lifeboat::vault::Error> for Failure {
     }
 }
 
+impl From<lifeboat_service::Error> for Failure {
+    fn from(error: lifeboat_service::Error) -> Self {
+        match error {
+            lifeboat_service::Error::Config(error) => error.into(),
+            error => {
+                let (message, hint) = split(&error.to_string());
+                Self { code: error.exit_code(), message, hint }
+            }
+        }
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {

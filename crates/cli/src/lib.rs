@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser as _};
 use lifeboat::ExitCode;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command};
 use crate::output::Output;
 
 pub use reference::reference;
@@ -36,7 +36,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let output = Output::new(&cli.global);
-    trace::start(&cli.global);
+    let service = match &cli.command {
+        Command::Serve(args) => Some(args.log_format),
+        _ => None,
+    };
+    trace::start(&cli.global, service);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Replicate,
     /// A restore of a configuration.
     RestoreConfig,
+    /// The service.
+    Serving,
 }
 
 /// Which signal came first.
@@ -99,6 +101,7 @@ fn stopping(work: Work, cleared: bool) -> &'static str {
         (Work::Prune, _) => "stopping after this backup; once more stops at once",
         (Work::Replicate, _) => "stopping; what is copied stays, and the next run goes on",
         (Work::RestoreConfig, _) => "stopping between two files; once more stops at once",
+        (Work::Serving, _) => "stopping: what is running stops safely; once more stops at once",
     }
 }
 
@@ -124,5 +127,6 @@ fn stopped(work: Work, cleared: bool) -> &'static str {
             "stopped; run `lifeboat replicate` again, in two minutes at the latest"
         }
         (Work::RestoreConfig, _) => "stopped; run the same command again, which goes on",
+        (Work::Serving, _) => "stopped; what was running is taken up again by the next start",
     }
 }

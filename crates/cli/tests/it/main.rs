@@ -12,6 +12,7 @@ mod interrupts;
 mod proxy;
 mod regions;
 mod scripts;
+mod service;
 mod support;
 mod terminal;
 mod tour;
