@@ -41,6 +41,7 @@ mod physical;
 mod restore;
 mod section;
 mod turns;
+mod verify;
 
 use section::Section;
 
@@ -59,6 +60,8 @@ pub(crate) enum Name {
     Physical,
     /// Peak memory of backup and restore, at 1 and 10 times the data
     Memory,
+    /// Full verification against zstd and b3sum, and a vault with 10,000 backups
+    Verify,
 }
 
 impl Name {
@@ -68,6 +71,7 @@ impl Name {
             Self::Restore => restore::run(bench).await,
             Self::Physical => physical::run(bench).await,
             Self::Memory => memory::run(bench).await,
+            Self::Verify => verify::run(bench).await,
         }
     }
 }
@@ -87,7 +91,7 @@ pub(crate) struct Options {
     /// it is
     #[arg(long)]
     nodes: Option<u64>,
-    /// Takes `lifeboat` and `examples/drain` from this folder instead of building them
+    /// Takes `lifeboat`, `examples/drain` and `examples/fill` from this folder instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
 }
@@ -193,12 +197,13 @@ impl Bench {
     }
 }
 
-/// Builds the program as people get it, and the one that only drains results; in one go, since each
+/// Builds the program as people get it, and those that drain results and fill vaults; in one go, since each
 /// selection of packages would build their dependencies anew. Where they are.
 fn build() -> anyhow::Result<PathBuf> {
-    let packages = ["--package", "lifeboat-cli", "--package", "lifeboat-bolt"];
-    let mut build = cargo(["build", "--release", "--bin", "lifeboat", "--example", "drain"]);
-    run(build.args(packages))?;
+    let packages = ["lifeboat-cli", "lifeboat-bolt", "lifeboat-vault"];
+    let mut build = cargo(["build", "--release", "--bin", "lifeboat"]);
+    build.args(["--example", "drain", "--example", "fill"]);
+    run(build.args(packages.map(|package| format!("--package={package}"))))?;
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
     let target = here.ancestors().nth(2).context("this program lies in no target folder")?;
     Ok(target.join("release"))

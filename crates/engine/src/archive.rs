@@ -52,16 +52,30 @@ impl Archive {
         stream::iter(frames).map(|index| self.frame(index)).buffered(threads().max(3))
     }
 
-    /// The content of an entry, checked.
-    pub(crate) async fn entry(&self, index: usize) -> Result<Vec<u8>> {
+    /// Hands out the content of an entry, piece by piece. It is what it should be when this
+    /// succeeds, and not before.
+    pub(crate) async fn entry_into(
+        &self,
+        index: usize,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let damaged = |source| Error::Damaged { name: self.name.clone(), source };
         let mut reader = self.frames.entry_reader(index);
-        let mut content = Vec::new();
         let mut frames = std::pin::pin!(self.stream(self.frames.plan(index)));
         while let Some(frame) = frames.next().await {
-            content.extend_from_slice(reader.push(&frame?).map_err(damaged)?);
+            take(reader.push(&frame?).map_err(damaged)?)?;
         }
-        reader.finish().map_err(damaged)?;
+        reader.finish().map_err(damaged)
+    }
+
+    /// The content of an entry, checked.
+    pub(crate) async fn entry(&self, index: usize) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let take = |bytes: &[u8]| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        };
+        self.entry_into(index, take).await?;
         Ok(content)
     }
 }

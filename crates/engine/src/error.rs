@@ -176,13 +176,21 @@ pub enum Error {
     NoInstallation,
     /// A backup of a kind that no trial restore is made of.
     #[error(
-        "{name} holds {what}, of which no trial restore can be made yet; verify it without --restore"
+        "{name} is a physical backup, of which no trial restore can be made yet; verify it without --restore"
     )]
     NoTrial {
         /// The backup.
         name: BackupName,
-        /// What it holds.
-        what: &'static str,
+    },
+    /// What was unpacked for a trial is not what it should be.
+    #[error(
+        "{path}, unpacked from {name}, is not what was backed up; check the disk of the folder"
+    )]
+    Unpacked {
+        /// The backup.
+        name: BackupName,
+        /// The entry.
+        path: String,
     },
     /// Something that must hold of a restored database does not.
     #[error("the invariant {name:?} does not hold of the restored database: {found}")]

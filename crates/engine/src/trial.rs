@@ -6,6 +6,7 @@
 //! consistency check. What was shown, and how long it took, becomes a certificate beside the
 //! backup. A trial that fails writes none.
 
+mod folder;
 mod invariant;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_archive::{
-    BackupKind, Certificate, Check, Compression, Issuer, Manifest, Method, ServerInfo, TrialStep,
+    Certificate, Check, Compression, Issuer, Manifest, Method, ServerInfo, TrialStep,
 };
 use lifeboat_bolt::{Auth, Config};
 use lifeboat_server::{AdminTool, Installation, Server, ServerOptions, initialize_home};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Invariant, VerifySection};
 use crate::restore::{RestoreOptions, RestoreReport, Steps, restore};
 use crate::select::Selector;
+use crate::verify::{Level, verify};
 use crate::{Error, Progress, Result, Target, tool};
 
 /// Who one is on a new server.
@@ -64,7 +66,7 @@ pub async fn trial(
 ) -> Result<TrialReport> {
     let manifest = options.manifest.clone();
     let shown = tokio::select! {
-        shown = run(options, &manifest, progress) => shown?,
+        shown = Box::pin(run(options, &manifest, progress)) => shown?,
         // The server goes with it, and all that it held.
         () = cancel.cancelled() => return Err(Error::Interrupted),
     };
@@ -75,7 +77,7 @@ pub async fn trial(
         tool: tool(),
         by: issuer(),
         way: shown.way.to_owned(),
-        server: Some(shown.server),
+        server: shown.server,
         rto_ms: shown.steps.iter().take(shown.usable_after).map(|(_, took)| ms(*took)).sum(),
         steps: shown
             .steps
@@ -91,7 +93,7 @@ pub async fn trial(
 /// What a trial has shown.
 struct Shown {
     way: &'static str,
-    server: ServerInfo,
+    server: Option<ServerInfo>,
     steps: Vec<(&'static str, Duration)>,
     /// After so many steps the data could be used.
     usable_after: usize,
@@ -105,16 +107,8 @@ async fn run(
 ) -> Result<Shown> {
     let database = match &manifest.database {
         Some(database) if database.method == Method::Logical => database,
-        Some(_) => {
-            return Err(Error::NoTrial { name: manifest.name.clone(), what: "a physical backup" });
-        }
-        None => {
-            let what = match manifest.kind {
-                BackupKind::Config => "a configuration",
-                BackupKind::Database => "no database",
-            };
-            return Err(Error::NoTrial { name: manifest.name.clone(), what });
-        }
+        Some(_) => return Err(Error::NoTrial { name: manifest.name.clone() }),
+        None => return run_in_folder(options, manifest, progress).await,
     };
     let settings = &options.settings;
     let folder = settings.neo4j.as_ref().ok_or(Error::NoInstallation)?;
@@ -166,7 +160,28 @@ async fn run(
     steps.done("consistency check");
     done.extend(steps.list);
     let server = report.restored.server;
+    let server = Some(server);
     Ok(Shown { way: "online", server, steps: done, usable_after, checks })
+}
+
+/// Without a server: into a folder, and read back.
+async fn run_in_folder(
+    options: &TrialOptions,
+    manifest: &Manifest,
+    progress: &Arc<Progress>,
+) -> Result<Shown> {
+    let scratch = scratch(&options.settings)?;
+    let mut steps = Steps::default();
+    let done = |bytes| progress.bytes(bytes, manifest.archive.size);
+    let cancel = CancellationToken::new();
+    verify(&options.vault, manifest.clone(), Level::Full, &done, &cancel).await?;
+    steps.done("verify archive");
+    folder::unpack(&options.vault, manifest, scratch.path(), progress).await?;
+    steps.done("unpack");
+    let checks = folder::compare(manifest, scratch.path())?;
+    steps.done("compare");
+    let usable_after = steps.list.len();
+    Ok(Shown { way: "folder", server: None, steps: steps.list, usable_after, checks })
 }
 
 fn scratch(settings: &VerifySection) -> Result<tempfile::TempDir> {

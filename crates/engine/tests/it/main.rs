@@ -9,3 +9,4 @@ mod store;
 #[allow(dead_code, reason = "shared with the vault's tests, which use all of it")]
 #[path = "../../../vault/tests/it/support.rs"]
 mod support;
+mod trial;
