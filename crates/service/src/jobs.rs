@@ -1,10 +1,13 @@
 //! Which verb of the engine each job is.
 
 mod backup;
+mod config_backup;
 mod prune;
+mod replicate;
 mod restore_test;
 mod verify;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat::config::{Config, JobKind};
@@ -22,6 +25,8 @@ use crate::{Error, Result};
 pub struct Equipment {
     /// The settings.
     pub config: Config,
+    /// The folder that their file is in.
+    pub folder: PathBuf,
     /// The database, when one is set.
     pub target: Option<Target>,
     /// The vaults that they read and prune.
@@ -64,11 +69,20 @@ pub fn jobs(equipment: &Equipment) -> Result<Jobs> {
 fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static str> {
     const LATER: &str =
         "this version of the service cannot do it; use the command, if there is one";
-    let Equipment { config, target, vaults, vault } = equipment.clone();
+    let Equipment { config, folder, target, vaults, vault } = equipment.clone();
     Ok(match kind {
         JobKind::Backup => {
             let target = target.ok_or("set database.uri, and a user and password if needed")?;
             Arc::new(backup::Backup { target, vault })
+        }
+        JobKind::ConfigBackup if config.config_backup.is_empty() => {
+            return Err("list in [config_backup] what belongs to the configuration");
+        }
+        JobKind::ConfigBackup => Arc::new(config_backup::ConfigBackup { config, folder, vaults }),
+        JobKind::Replicate => {
+            let to = vaults.other().cloned();
+            let to = to.ok_or("name a second vault: [vault.secondary]")?;
+            Arc::new(replicate::Replicate { vaults, to })
         }
         JobKind::Verify => Arc::new(verify::Verify { vaults }),
         JobKind::RestoreTest if config.verify.neo4j.is_none() => {
@@ -78,9 +92,7 @@ fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static 
             Arc::new(restore_test::RestoreTest { vaults, settings: config.verify })
         }
         JobKind::Prune => Arc::new(prune::Prune { vaults, retention: config.retention }),
-        JobKind::ConfigBackup | JobKind::Ship | JobKind::Replicate | JobKind::Drill => {
-            return Err(LATER);
-        }
+        JobKind::Ship | JobKind::Drill => return Err(LATER),
     })
 }
 

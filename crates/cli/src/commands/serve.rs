@@ -50,6 +50,12 @@ fn equipment(settings: &Settings, args: &ServeArgs) -> Result<Equipment> {
     let vaults = settings.vaults(&args.vault)?;
     Ok(Equipment {
         config: settings.file.clone(),
+        folder: settings
+            .path
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new("."))
+            .to_owned(),
         target: settings.optional_target(&args.database)?,
         vault: vaults.writing()?.databases().clone(),
         vaults,

@@ -62,7 +62,8 @@ fn equipment(settings: &Path) -> Result<Equipment, String> {
     let section = config.vault.primary.clone().ok_or("no vault")?;
     let vaults = Vaults::new(RegionConfig { role: None, section }, None);
     let vault = vaults.writing().map_err(|error| error.to_string())?.databases().clone();
-    Ok(Equipment { config, target: None, vaults, vault })
+    let folder = settings.parent().unwrap().to_owned();
+    Ok(Equipment { config, folder, target: None, vaults, vault })
 }
 
 impl Service {
