@@ -48,14 +48,10 @@ pub(super) fn folder(settings: &Settings, args: &StateArgs) -> std::path::PathBu
 
 fn equipment(settings: &Settings, args: &ServeArgs) -> Result<Equipment> {
     let vaults = settings.vaults(&args.vault)?;
+    let folder = settings.path.as_deref().and_then(Path::parent);
     Ok(Equipment {
         config: settings.file.clone(),
-        folder: settings
-            .path
-            .as_deref()
-            .and_then(Path::parent)
-            .unwrap_or(Path::new("."))
-            .to_owned(),
+        folder: folder.filter(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned(),
         target: settings.optional_target(&args.database)?,
         vault: vaults.writing()?.databases().clone(),
         vaults,
