@@ -127,7 +127,7 @@ fn seconds(time: Duration) -> String {
 }
 
 /// The program that was just built, which lies beside this one.
-fn binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     let mut path = std::env::current_exe().context("cannot tell where this program lies")?;
     path.set_file_name(OsStr::new("lifeboat"));
     ensure!(path.exists(), "{} is missing although it was built", path.display());

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod api;
 mod bench;
 mod client;
+mod crash;
 mod demo;
 mod deny;
 mod layers;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Lose a real database and get it back: backup, disaster, restore, proof
     Demo(demo::Options),
+    /// Let servers, backups and shippers die while transactions are written, and restore
+    Crash(crash::Options),
     /// Install what the tests need and is missing, and assemble the servers they run against
     Setup,
     /// Check formatting, layers, licences and lints, and run every test against real servers
@@ -48,6 +51,7 @@ enum Command {
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Demo(options) => demo::demo(&options).await?,
+        Command::Crash(options) => crash::crash(&options).await?,
         Command::Setup => setup::setup().await?,
         Command::Test(options) => return test::test(&options).await,
         Command::Bench(options) => return bench::bench(options).await,

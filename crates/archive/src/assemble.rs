@@ -1,7 +1,7 @@
 //! The assembler: gives frames their places in the file, and keeps the account of it that becomes
 //! the manifest.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -21,7 +21,8 @@ pub struct Assembler {
     hasher: blake3::Hasher,
     records: Vec<FrameRecord>,
     entries: Vec<Entry>,
-    paths: HashSet<String>,
+    /// Which entry holds what counts of a path.
+    paths: HashMap<String, usize>,
     size: u64,
     tar_size: u64,
     mtime: Option<i64>,
@@ -48,7 +49,7 @@ impl Assembler {
             hasher: blake3::Hasher::new(),
             records: Vec::new(),
             entries: Vec::new(),
-            paths: HashSet::new(),
+            paths: HashMap::new(),
             size: 0,
             tar_size: 0,
             mtime: None,
@@ -75,7 +76,7 @@ impl Assembler {
             };
             entry.blake3 = digest;
             entry.offset = self.tar_size.wrapping_add_signed(part.data_start);
-            if !self.paths.insert(entry.path.clone()) {
+            if self.paths.insert(entry.path.clone(), self.entries.len()).is_some() {
                 return Err(WriteError::Duplicate { path: entry.path });
             }
             self.entries.push(entry);
@@ -83,6 +84,14 @@ impl Assembler {
         self.seam = frame.continued;
         self.add(frame.record, &frame.bytes);
         Ok(frame.bytes)
+    }
+
+    /// Makes the entry of this path count no more; another of the same path and type may follow.
+    /// Whether there was one.
+    pub fn supersede(&mut self, path: &str) -> bool {
+        let Some(index) = self.paths.remove(path) else { return false };
+        self.entries[index].superseded = true;
+        true
     }
 
     fn add(&mut self, record: FrameRecord, stored: &[u8]) {

@@ -7,6 +7,7 @@
 mod check;
 mod config;
 mod error;
+mod physical;
 pub(crate) mod seal;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub(crate) use check::check_layout;
 pub use config::{ConfigSection, LeftOut, Reference, ReferenceKind};
 pub use error::ManifestError;
+pub use physical::{FileDigest, LogPosition, PhysicalDatabase, PhysicalSection};
 
 use crate::{BackupKind, BackupName, Codec, Digest, FrameTable, tar};
 
@@ -137,6 +139,16 @@ pub struct Entry {
     /// folder: whoever makes the link decides that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The entry is no part of the backup: what it was read from changed or went away while the
+    /// backup was made. When it changed, a later entry of the same path holds what counts, as
+    /// `tar` sees it too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub superseded: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
@@ -208,6 +220,9 @@ pub struct DatabaseSection {
     pub counts: Option<Counts>,
     /// What a restored graph is compared with; `None` when it was not computed.
     pub fingerprint: Option<Fingerprint>,
+    /// The store files; only in a physical backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<PhysicalSection>,
 }
 
 /// A Neo4j server.

@@ -103,9 +103,9 @@ impl Frames {
         &self.0.entries
     }
 
-    /// The index of the entry with this path.
+    /// The index of the entry with this path, that was not superseded.
     pub fn find(&self, path: &str) -> Option<usize> {
-        self.0.entries.iter().position(|entry| entry.path == path)
+        self.0.entries.iter().position(|entry| entry.path == path && !entry.superseded)
     }
 
     /// Which frames hold the data of an entry; none when it has no data. Panics when there is no

@@ -140,6 +140,7 @@ impl EntryHeader {
             uid: self.uid,
             gid: self.gid,
             link: self.link,
+            superseded: false,
         };
         match entry.problem() {
             None => Ok(entry),

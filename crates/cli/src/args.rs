@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use lifeboat::bolt::Uri;
 use lifeboat::config::JobKind;
 use lifeboat::format::{BackupName, Compression};
+use lifeboat::physical_backup::MethodChoice;
 use lifeboat::select::Selector;
 use lifeboat::vaults::VaultChoice;
 
@@ -173,6 +174,7 @@ Examples:
   lifeboat backup --compression gzip --name before-upgrade
   lifeboat backup config
   lifeboat backup all
+  lifeboat backup --method physical --neo4j-home /var/lib/neo4j
   lifeboat backup --json | tail -n 1 | jq -r .name")]
 pub(crate) struct BackupArgs {
     /// What to back up
@@ -182,6 +184,27 @@ pub(crate) struct BackupArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
+    /// What to back up: `logical`, the graph over Bolt; `physical`, the store files of all
+    /// databases, users and roles included; `auto`, the files where they can be read, else the
+    /// graph. Else as the settings say, else logical
+    #[arg(
+        long,
+        value_name = "METHOD",
+        env = "LIFEBOAT_METHOD",
+        hide_env_values = true,
+        help_heading = "Method"
+    )]
+    pub(crate) method: Option<MethodChoice>,
+    /// The home of the server, whose data this program can read: the folder with `data` and `conf`
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_NEO4J_HOME", hide_env_values = true, value_hint = ValueHint::DirPath, help_heading = "Method")]
+    pub(crate) neo4j_home: Option<PathBuf>,
+    /// The folder with Neo4j's `lib`, which tells the version for a physical backup when no server
+    /// is given to ask
+    #[arg(long, value_name = "DIR", help_heading = "Method", value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j: Option<PathBuf>,
+    /// Read the graph as well, for a fingerprint in a physical backup
+    #[arg(long, help_heading = "Method")]
+    pub(crate) fingerprint: bool,
     /// Name of the backup; else neo4j-backup-YYYYMMDD-HHMMSS, or config-backup-…, the time now in
     /// UTC
     #[arg(long, value_name = "NAME", value_parser = backup_name)]
@@ -268,6 +291,9 @@ pub(crate) struct VerifyArgs {
     is read back, and its counts and fingerprint are compared with those of the backup.\n\n\
     A database that is not empty is left alone, unless --replace is given: then it is backed up \
     first, and put back if anything fails.\n\n\
+    A physical backup goes into the home of a stopped server: with --into-home. It is written beside \
+    the data and tried there by a private server, where there is a `lib` to start one; then it \
+    takes the data's place, which is kept beside.\n\n\
     With --bulk a large graph goes into the home of a stopped server, through Neo4j's own importer: \
     several times as fast, with the same proof. What --replace takes away is kept beside, in the \
     home's data folder.",
@@ -276,12 +302,18 @@ Examples:
   lifeboat restore latest --dry-run
   lifeboat restore neo4j-backup-20261124-020000
   lifeboat restore neo4j-backup-20261124-020000.tar.gz --replace --yes
+  lifeboat restore latest --into-home /var/lib/neo4j --neo4j /usr/share/neo4j --yes
+  lifeboat restore --into-home /var/lib/neo4j --until 2026-11-24T08:59:00Z --dry-run
+  lifeboat restore latest --into-home /var/lib/neo4j --start-command 'systemctl start neo4j'
   lifeboat restore latest --bulk --into-home /var/lib/neo4j --neo4j /usr/share/neo4j"
 )]
 pub(crate) struct RestoreArgs {
     /// Which backup: `latest`, a name, or the name of its file
-    #[arg(value_name = "BACKUP", value_parser = selector)]
-    pub(crate) backup: Selector,
+    ///
+    /// With --until or --until-tx it may be left out: then it is the newest from which that can be
+    /// reached.
+    #[arg(value_name = "BACKUP", value_parser = selector, required_unless_present_any = ["until", "until_tx"])]
+    pub(crate) backup: Option<Selector>,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
@@ -295,18 +327,19 @@ pub(crate) struct RestoreArgs {
     /// Do not ask before data is replaced
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Import into the home of a stopped server instead of writing to a running one
-    #[arg(long, requires = "into_home", conflicts_with = "dry_run", help_heading = "Bulk")]
-    pub(crate) bulk: bool,
-    /// The home: the folder that holds the server's `data` and `conf`
-    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    /// Restore a physical backup into the home of a stopped server; with --bulk, a logical one. The
+    /// home is the folder that holds the server's `data` and `conf`
+    #[arg(long, value_name = "DIR", help_heading = "Into a home", value_hint = ValueHint::DirPath)]
     pub(crate) into_home: Option<PathBuf>,
     /// The folder that holds Neo4j's `lib`, when it is not the home
-    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", requires = "into_home", help_heading = "Into a home", value_hint = ValueHint::DirPath)]
     pub(crate) neo4j: Option<PathBuf>,
     /// A Java to run it with, instead of the one that is found
-    #[arg(long, value_name = "DIR", requires = "bulk", help_heading = "Bulk", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", requires = "into_home", help_heading = "Into a home", value_hint = ValueHint::DirPath)]
     pub(crate) java: Option<PathBuf>,
+    /// Import a logical backup into the home, through Neo4j's own importer
+    #[arg(long, requires = "into_home", conflicts_with_all = ["dry_run", "HomeRestoreArgs"], help_heading = "Into a home")]
+    pub(crate) bulk: bool,
     /// How to compress the safety backup: `zstd` or `gzip`, as in `zstd:9`
     #[arg(
         long,
@@ -316,6 +349,34 @@ pub(crate) struct RestoreArgs {
         hide_env_values = true
     )]
     pub(crate) compression: Compression,
+    #[command(flatten)]
+    pub(crate) home: HomeRestoreArgs,
+}
+
+/// What only a physical restore into a home can do.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Into a home")]
+pub(crate) struct HomeRestoreArgs {
+    /// Go on to the last transaction that was committed by this time, with the log that was shipped
+    /// after the backup; else as far as that log goes
+    #[arg(long, value_name = "TIME", requires = "into_home", conflicts_with = "until_tx")]
+    pub(crate) until: Option<jiff::Timestamp>,
+    /// Go on to this transaction exactly
+    #[arg(long, value_name = "ID", requires = "into_home")]
+    pub(crate) until_tx: Option<u64>,
+    /// Restore only this database, and leave the others of the home as they are
+    #[arg(long, value_name = "DATABASE", requires = "into_home")]
+    pub(crate) only: Option<String>,
+    /// Start the server with this line for the shell, wait until it answers at --uri, and put the
+    /// old data back if it does not
+    #[arg(long, value_name = "COMMAND", requires = "into_home")]
+    pub(crate) start_command: Option<String>,
+    /// Stop the server with this line, before the old data is put back
+    #[arg(long, value_name = "COMMAND", requires = "start_command")]
+    pub(crate) stop_command: Option<String>,
+    /// Leave out Neo4j's own consistency check
+    #[arg(long, requires = "into_home")]
+    pub(crate) no_check: bool,
 }
 
 #[derive(Debug, Args)]

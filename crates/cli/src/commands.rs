@@ -6,6 +6,7 @@ mod bulk;
 mod config;
 mod doctor;
 mod documents;
+mod home;
 mod jobs;
 mod list;
 mod prune;

@@ -183,7 +183,8 @@ fn name(phase: Phase) -> &'static str {
         Phase::Importing => "importing",
         Phase::Schema => "constraints and indexes",
         Phase::Comparing => "comparing",
-        Phase::Copying => "copying",
+        Phase::Copying => "copying the store",
+        Phase::Recovering => "recovering",
     }
 }
 
@@ -199,6 +200,7 @@ fn key(phase: Phase) -> &'static str {
         Phase::Schema => "schema",
         Phase::Comparing => "comparing",
         Phase::Copying => "copying",
+        Phase::Recovering => "recovering",
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod config_backup;
 pub(crate) mod doctor;
+pub(crate) mod home;
 pub(crate) mod jobs;
 pub(crate) mod list;
 pub(crate) mod place;

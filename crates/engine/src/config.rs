@@ -39,6 +39,8 @@ pub use vault::{VaultAuth, VaultSection};
 pub use vaults::VaultSections;
 pub use verify::{Expected, Invariant, VerifySection};
 
+use crate::physical_backup::MethodChoice;
+
 /// Name of the file that is looked for in the current folder.
 pub const FILE_NAME: &str = "lifeboat.toml";
 
@@ -76,7 +78,9 @@ pub struct DatabaseSection {
     pub database: Option<String>,
     /// PEM file of certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The server's home, when its files can be read here.
+    /// What a backup is to be.
+    pub method: Option<MethodChoice>,
+    /// The server's home, for physical backups.
     pub neo4j_home: Option<PathBuf>,
 }
 
@@ -90,6 +94,8 @@ struct RawDatabase {
     password_command: Option<Vec<String>>,
     database: Option<String>,
     ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "parsed")]
+    method: Option<MethodChoice>,
     neo4j_home: Option<PathBuf>,
 }
 
@@ -104,6 +110,7 @@ impl TryFrom<RawDatabase> for DatabaseSection {
             password,
             database: raw.database,
             ca_file: raw.ca_file,
+            method: raw.method,
             neo4j_home: raw.neo4j_home,
         })
     }

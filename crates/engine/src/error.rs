@@ -203,6 +203,117 @@ pub enum Error {
     /// Transaction logs that are shipped, or read back.
     #[error(transparent)]
     Ship(#[from] crate::ship::ShipError),
+    /// A physical backup needs the server's files.
+    #[error(
+        "a physical backup needs the server's files; give --neo4j-home DIR, or set \
+         database.neo4j_home in lifeboat.toml"
+    )]
+    NoHome,
+    /// The version of the server that wrote the files cannot be told.
+    #[error(
+        "cannot tell which version of Neo4j keeps its data in {}: {why}; give --uri of the \
+         running server, or the folder of its `lib` with --neo4j",
+        home.display()
+    )]
+    UnknownServer {
+        /// The server's home.
+        home: std::path::PathBuf,
+        /// Why it cannot be told.
+        why: String,
+    },
+    /// A logical backup cannot go into a home as files.
+    #[error(
+        "{name} is a logical backup; restore it into a running server with \
+         `lifeboat restore {name}`, or into this home with --bulk"
+    )]
+    NotPhysical {
+        /// The backup.
+        name: BackupName,
+    },
+    /// A physical backup cannot be restored over Bolt.
+    #[error(
+        "{name} is a physical backup; restore it into the home of a stopped server with \
+         `lifeboat restore {name} --into-home DIR`"
+    )]
+    NotLogical {
+        /// The backup.
+        name: BackupName,
+    },
+    /// A point in time cannot be reached from a backup.
+    #[error("{until} cannot be reached from {name}: {why}; `lifeboat list` shows the backups")]
+    Unreached {
+        /// The backup.
+        name: BackupName,
+        /// Where to.
+        until: crate::ship::Until,
+        /// Why not.
+        why: String,
+    },
+    /// The server of a home cannot open the store of a backup.
+    #[error(
+        "a backup of Neo4j {backup} cannot be restored into this home: {why}; the same version or \
+         a newer one of the lines 5.26 and 2025 or later will do"
+    )]
+    VersionRefused {
+        /// The version that was backed up.
+        backup: String,
+        /// Why it does not fit.
+        why: String,
+    },
+    /// One database of a backup cannot be restored by itself.
+    #[error(
+        "the database {database} of {name} cannot be restored alone: {why}; leave --only out to \
+         restore all databases together"
+    )]
+    NotAlone {
+        /// The backup.
+        name: BackupName,
+        /// The database.
+        database: String,
+        /// Why not.
+        why: String,
+    },
+    /// A restored store is not at the transaction where it should be.
+    #[error(
+        "the restored database {database} is at transaction {found}, and should be at {wanted}; \
+         restore another backup, and please report this"
+    )]
+    OtherTransaction {
+        /// The database.
+        database: String,
+        /// The transaction it should be at.
+        wanted: u64,
+        /// The one it is at.
+        found: u64,
+    },
+    /// A command of the operator's failed.
+    #[error("`{command}` failed: {why}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// How.
+        why: String,
+    },
+    /// A server did not do on restored data, and the old data is in its place again.
+    #[error("the restore failed and the old data was put back: {cause}")]
+    HomeRolledBack {
+        /// Why the restore failed.
+        cause: Box<Error>,
+    },
+    /// A server did not do on restored data, and the old data could not be put back.
+    #[error(
+        "the restore failed ({cause}), and the old data could not be put back ({rollback}); it is \
+         safe in {}: stop the server and move it back from there",
+        kept.display()
+    )]
+    HomeNotRolledBack {
+        /// The folder that keeps the old data.
+        kept: std::path::PathBuf,
+        /// Why the restore failed.
+        cause: Box<Error>,
+        /// Why it could not be put back.
+        rollback: Box<Error>,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -246,14 +357,16 @@ impl Error {
         match self {
             Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
             Self::Vault(error) if error.is_leased() => ExitCode::Locked,
-            Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. }) => {
-                ExitCode::GuardRefused
-            }
-            Self::Config(_) => ExitCode::Usage,
+            Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. })
+            | Self::DatabaseExists { .. }
+            | Self::VersionRefused { .. }
+            | Self::NotAlone { .. } => ExitCode::GuardRefused,
+            Self::Config(_) | Self::NoHome => ExitCode::Usage,
             Self::NeitherVault { first, .. } => first.exit_code(),
-            Self::DatabaseExists { .. } => ExitCode::GuardRefused,
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
-            Self::RolledBack { cause, .. } if cause.exit_code() == ExitCode::Interrupted => {
+            Self::RolledBack { cause, .. } | Self::HomeRolledBack { cause }
+                if cause.exit_code() == ExitCode::Interrupted =>
+            {
                 ExitCode::Interrupted
             }
             _ => ExitCode::Failed,

@@ -11,6 +11,8 @@ pub mod config;
 pub mod config_backup;
 pub mod doctor;
 mod error;
+pub mod physical_backup;
+pub mod physical_restore;
 pub mod prune;
 pub mod replicate;
 pub mod restore;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::backup::{BackupOptions, backup};
+use crate::physical_restore::check_logical;
 use crate::select::{SAFETY_NOTE, Selector, select};
 use crate::verify::{Level, verify};
 use crate::{Error, Progress, Result, Target, threads};
@@ -78,7 +79,7 @@ pub async fn plan(options: &RestoreOptions) -> Result<RestorePlan> {
 }
 
 async fn plan_for(options: &RestoreOptions, manifest: Manifest) -> Result<RestorePlan> {
-    section(&manifest)?;
+    check_logical(&manifest)?;
     let archive = Archive::open(&options.vault, &manifest).await?;
     let schema = payload_schema(&archive).await?;
     let mut connection = connect(&options.target).await?;
@@ -163,6 +164,7 @@ pub(crate) async fn prove_archive(
     let mut steps = Steps::default();
     progress.enter(Phase::Verifying);
     let manifest = select(vault, backup).await?;
+    check_logical(&manifest)?;
     let wanted = section(&manifest)?.clone();
     let manifest = verified(vault, manifest, progress, cancel).await?;
     steps.done("verify archive");
@@ -267,7 +269,7 @@ async fn prove(
     Ok(found)
 }
 
-fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
+pub(crate) fn section(manifest: &Manifest) -> Result<&DatabaseSection> {
     manifest.database.as_ref().ok_or_else(|| Error::NotADatabase { name: manifest.name.clone() })
 }
 

@@ -1,6 +1,6 @@
 //! Which backup is meant.
 
-use lifeboat_archive::{BackupName, Manifest};
+use lifeboat_archive::{BackupName, DatabaseSection, Manifest, Method};
 use lifeboat_vault::Vault;
 
 use crate::{Error, Result};
@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub enum Selector {
     /// The newest that is not damaged, and no safety backup: that is of data somebody replaced.
     Latest,
+    /// The newest physical backup that is not damaged.
+    Physical,
     /// The one of this name.
     Name(BackupName),
 }
@@ -30,16 +32,23 @@ pub fn safety_of(manifest: &Manifest) -> Option<&str> {
 pub async fn select(vault: &Vault, selector: &Selector) -> Result<Manifest> {
     match selector {
         Selector::Name(name) => Ok(vault.manifest(name).await?),
-        Selector::Latest => vault
-            .list()
-            .await?
-            .into_iter()
-            .filter_map(|listed| listed.manifest.ok())
-            .find(|manifest| manifest.database.is_some() && safety_of(manifest).is_none())
-            .map(std::sync::Arc::unwrap_or_clone)
-            .ok_or_else(|| Error::NoBackup {
-                vault: vault.to_string(),
-                hint: "make one with `lifeboat backup`".to_owned(),
-            }),
+        Selector::Latest => newest(vault, |_| true).await,
+        Selector::Physical => newest(vault, |database| database.method == Method::Physical).await,
     }
+}
+
+async fn newest(vault: &Vault, fits: impl Fn(&DatabaseSection) -> bool) -> Result<Manifest> {
+    vault
+        .list()
+        .await?
+        .into_iter()
+        .filter_map(|listed| listed.manifest.ok())
+        .find(|manifest| {
+            manifest.database.as_ref().is_some_and(&fits) && safety_of(manifest).is_none()
+        })
+        .map(std::sync::Arc::unwrap_or_clone)
+        .ok_or_else(|| Error::NoBackup {
+            vault: vault.to_string(),
+            hint: "make one with `lifeboat backup`".to_owned(),
+        })
 }

@@ -110,6 +110,45 @@ pub enum Error {
         /// What failed.
         error: io::Error,
     },
+    /// The folder given as a server's home is none, or none with data.
+    #[error(
+        "{} is not the home of a Neo4j server: {why}; give the folder that holds the server's \
+         `data` and `conf`",
+        home.display()
+    )]
+    NotAHome {
+        /// The folder.
+        home: std::path::PathBuf,
+        /// What is missing.
+        why: String,
+    },
+    /// A file of a store, read or written beside its server.
+    #[error(
+        "cannot {action} {}: {error}{}", path.display(), advice(error)
+    )]
+    File {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// To which file or folder.
+        path: std::path::PathBuf,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// A transaction log.
+    #[error(transparent)]
+    Log(#[from] crate::txlog::LogError),
+    /// Checkpoints came too fast for a copy of the files between two of them.
+    #[error(
+        "the files of database {database} were read {passes} times, and each time a checkpoint \
+         came in between; back up at a quieter time, raise db.checkpoint.interval.time, or use \
+         --method logical"
+    )]
+    Unsettled {
+        /// Name of the database.
+        database: String,
+        /// How many times they were read.
+        passes: u32,
+    },
     /// An installation or process of Neo4j.
     #[error(transparent)]
     Server(#[from] lifeboat_server::Error),
@@ -118,7 +157,27 @@ pub enum Error {
     Interrupted,
 }
 
+/// What to do about a file that cannot be used.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; run lifeboat as the user that the server runs as, or as root"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room there",
+        _ => "",
+    }
+}
+
 impl Error {
+    /// Turns an I/O error into one that says what was done to what.
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<std::path::PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::File { action, path, error }
+    }
+
     pub(crate) fn payload(entry: &str, line: u64, why: &impl ToString) -> Self {
         Self::Payload { entry: entry.to_owned(), line, why: why.to_string() }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`logical`]: a graph over Bolt, on any edition, from a running server into a running server.
 //! - [`bulk`]: a graph into the home of a stopped server, by Neo4j's own importer.
+//! - [`physical`]: the store files of a server, copied while it runs.
 //! - [`fingerprint`]: a digest of what a graph says, the same before and after.
 //! - [`schema`]: constraints and indexes.
 //! - [`txlog`]: transaction logs: which transactions there are, and where each ends.
@@ -13,6 +14,7 @@ mod error;
 pub mod fingerprint;
 pub mod logical;
 pub mod node_table;
+pub mod physical;
 pub mod progress;
 pub mod schema;
 pub mod txlog;

@@ -34,11 +34,13 @@ pub enum Phase {
     Schema,
     /// Reading the restored graph back.
     Comparing,
-    /// Copying from one place to another.
+    /// Copying store files.
     Copying,
+    /// A server starts on the restored files.
+    Recovering,
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Preparing,
     Phase::Verifying,
     Phase::Clearing,
@@ -48,6 +50,7 @@ const PHASES: [Phase; 9] = [
     Phase::Schema,
     Phase::Comparing,
     Phase::Copying,
+    Phase::Recovering,
 ];
 
 /// A look at a [`Progress`].
@@ -55,7 +58,7 @@ const PHASES: [Phase; 9] = [
 pub struct Snapshot {
     /// What is being done.
     pub phase: Phase,
-    /// Nodes and relationships done in this phase; while verifying and copying, bytes.
+    /// Nodes and relationships done in this phase; while verifying or copying, bytes.
     pub done: u64,
     /// What this phase will do, in the same unit; 0 when that is not known.
     pub total: u64,
@@ -76,7 +79,7 @@ impl Progress {
                 (nodes + relationships, all_nodes + all_relationships)
             }
             Phase::Verifying | Phase::Copying => (get(&self.bytes), get(&self.total_bytes)),
-            Phase::Preparing | Phase::Importing | Phase::Schema => (0, 0),
+            Phase::Preparing | Phase::Importing | Phase::Schema | Phase::Recovering => (0, 0),
         };
         Snapshot { phase, done, total }
     }

@@ -41,13 +41,30 @@ pub fn initialize_home(home: &Path) -> Result<(), Error> {
 /// # Errors
 /// When the configuration is there but cannot be read.
 pub fn data_folder(home: &Path) -> Result<PathBuf, Error> {
-    let file = home.join("conf/neo4j.conf");
-    let set = match fs::read_to_string(&file) {
-        Ok(text) => conf::get(&text, "server.directories.data").map(str::to_owned),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(Error::io("read", file)(e)),
-    };
+    let set = setting(home, "server.directories.data")?;
     Ok(home.join(set.as_deref().unwrap_or("data")))
+}
+
+/// The folder with the transaction logs of a home's databases:
+/// `server.directories.transaction.logs.root` of its `conf/neo4j.conf`, or `transactions` in its
+/// data folder.
+///
+/// # Errors
+/// As [`data_folder`].
+pub fn transactions_folder(home: &Path) -> Result<PathBuf, Error> {
+    let data = data_folder(home)?;
+    let set = setting(home, "server.directories.transaction.logs.root")?;
+    Ok(data.join(set.as_deref().unwrap_or("transactions")))
+}
+
+/// A setting of a home's `conf/neo4j.conf`.
+fn setting(home: &Path, name: &str) -> Result<Option<String>, Error> {
+    let file = home.join("conf/neo4j.conf");
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(conf::get(&text, name).map(str::to_owned)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", file)(e)),
+    }
 }
 
 /// The server that runs on a home, if one does. Disturbs neither one that runs nor one that is
@@ -95,6 +112,11 @@ mod tests {
         let conf = "#server.directories.data=/no\nserver.directories.data = /var/lib/neo4j/data\n";
         fs::write(home.join("conf/neo4j.conf"), conf).unwrap();
         assert_eq!(data_folder(home).unwrap(), Path::new("/var/lib/neo4j/data"));
+        let logs = Path::new("/var/lib/neo4j/data/transactions");
+        assert_eq!(transactions_folder(home).unwrap(), logs);
+        let conf = "server.directories.transaction.logs.root=/fast/logs\n";
+        fs::write(home.join("conf/neo4j.conf"), conf).unwrap();
+        assert_eq!(transactions_folder(home).unwrap(), Path::new("/fast/logs"));
     }
 
     #[test]

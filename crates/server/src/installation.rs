@@ -24,6 +24,15 @@ pub enum Edition {
     Enterprise,
 }
 
+impl std::fmt::Display for Edition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Community => "community",
+            Self::Enterprise => "enterprise",
+        })
+    }
+}
+
 /// A Neo4j installation that can be run.
 #[derive(Clone, Debug)]
 pub struct Installation {
@@ -47,13 +56,7 @@ impl Installation {
             path: folder.clone(),
             why: format!("its lib/ cannot be read ({e})"),
         })?;
-        let version = jars
-            .iter()
-            .find_map(|jar| version_in_name(jar, "neo4j-kernel-"))
-            .ok_or_else(|| Error::NotAnInstallation {
-                path: folder.clone(),
-                why: "lib/ has no neo4j-kernel jar".to_owned(),
-            })?;
+        let (version, edition) = identify(&folder, &jars)?;
         if version.major() < 5 {
             return Err(Error::Unsupported {
                 path: folder,
@@ -61,9 +64,6 @@ impl Installation {
                 why: "versions before 5 are not supported".to_owned(),
             });
         }
-        let enterprise =
-            jars.iter().any(|jar| version_in_name(jar, "neo4j-enterprise-kernel-").is_some());
-        let edition = if enterprise { Edition::Enterprise } else { Edition::Community };
         let java = Java::find(java, &version)?;
         Ok(Self { folder, version, edition, java, jars })
     }
@@ -115,6 +115,31 @@ impl Installation {
             .map(|class| class.replace('/', "."))
             .ok_or_else(|| unsupported("its neo4j jar has no main class known to this program"))
     }
+}
+
+/// The version and edition of a folder that holds `lib/` with Neo4j's jars; needs no Java.
+///
+/// # Errors
+/// When the folder holds no Neo4j.
+pub fn version_in(folder: &Path) -> Result<(Version, Edition), Error> {
+    let jars = jars(&folder.join("lib")).map_err(|e| Error::NotAnInstallation {
+        path: folder.to_owned(),
+        why: format!("its lib/ cannot be read ({e})"),
+    })?;
+    identify(folder, &jars)
+}
+
+fn identify(folder: &Path, jars: &[PathBuf]) -> Result<(Version, Edition), Error> {
+    let version =
+        jars.iter().find_map(|jar| version_in_name(jar, "neo4j-kernel-")).ok_or_else(|| {
+            Error::NotAnInstallation {
+                path: folder.to_owned(),
+                why: "lib/ has no neo4j-kernel jar".to_owned(),
+            }
+        })?;
+    let enterprise =
+        jars.iter().any(|jar| version_in_name(jar, "neo4j-enterprise-kernel-").is_some());
+    Ok((version, if enterprise { Edition::Enterprise } else { Edition::Community }))
 }
 
 /// The jars of a folder, sorted by name.

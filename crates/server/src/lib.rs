@@ -40,8 +40,8 @@ mod version;
 
 pub use admin::{AdminOutput, AdminTool};
 pub use error::Error;
-pub use home::{Running, data_folder, initialize_home, running};
-pub use installation::{Edition, Installation};
+pub use home::{Running, data_folder, initialize_home, running, transactions_folder};
+pub use installation::{Edition, Installation, version_in};
 pub use java::Java;
 pub use options::ServerOptions;
 pub use ports::free_port;

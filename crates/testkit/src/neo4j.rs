@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use lifeboat_server::{Installation, Server, ServerOptions, Stopped, initialize_home};
+use lifeboat_server::{AdminTool, Installation, Server, ServerOptions, Stopped, initialize_home};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -138,7 +138,7 @@ pub struct Neo4j {
     options: ServerOptions,
     bolt_port: u16,
     http_port: u16,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 impl Neo4j {
@@ -198,7 +198,7 @@ impl Neo4j {
             options: server_options,
             bolt_port,
             http_port,
-            _scratch: scratch,
+            scratch,
         })
     }
 
@@ -304,6 +304,17 @@ impl Neo4j {
     /// When it cannot be killed.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.server.take().map_or(Ok(()), Server::kill)?;
+        Ok(())
+    }
+
+    /// Runs Neo4j's own consistency check on a database; the server must have stopped.
+    ///
+    /// # Errors
+    /// When the check finds anything or cannot be run.
+    pub async fn check_store(&self, database: &str) -> anyhow::Result<()> {
+        let report = format!("--report-path={}", self.scratch.path().display());
+        let tool = AdminTool::new(&self.installation, self.home());
+        tool.run(["database", "check", database, &report]).await?;
         Ok(())
     }
 

@@ -23,6 +23,9 @@ impl Manifest {
         if self.archive.file.contains(['/', '\\']) {
             return Err(ManifestError::invalid("the archive's name has a folder in it"));
         }
+        if let Some(problem) = self.database.as_ref().and_then(super::DatabaseSection::problem) {
+            return Err(ManifestError::invalid(problem));
+        }
         check_layout(&self.archive, &self.entries)
     }
 }
@@ -42,7 +45,9 @@ pub(crate) fn check_layout(
         if let Some(problem) = entry.problem() {
             return Err(ManifestError::invalid(format!("entry {path:?}: {problem}")));
         }
-        if kinds.insert(path.as_str(), entry.kind).is_some() {
+        // One that was superseded may be followed by others of its path, if they are of its type.
+        let live = kinds.insert(path.as_str(), (entry.kind, !entry.superseded));
+        if live.is_some_and(|(kind, live)| live || kind != entry.kind) {
             return Err(ManifestError::invalid(format!("entry {path:?} is listed twice")));
         }
         header.clear();
@@ -99,11 +104,14 @@ fn check_frames(archive: &ArchiveSection) -> Result<(), ManifestError> {
 }
 
 /// Nothing may lie below a file or a link: unpacking would write through the link.
-fn check_parents(entries: &[Entry], kinds: &HashMap<&str, EntryKind>) -> Result<(), ManifestError> {
+fn check_parents(
+    entries: &[Entry],
+    kinds: &HashMap<&str, (EntryKind, bool)>,
+) -> Result<(), ManifestError> {
     for entry in entries {
         for (slash, _) in entry.path.match_indices('/') {
             let parent = &entry.path[..slash];
-            if kinds.get(parent).is_some_and(|kind| *kind != EntryKind::Directory) {
+            if kinds.get(parent).is_some_and(|(kind, _)| *kind != EntryKind::Directory) {
                 return Err(ManifestError::invalid(format!(
                     "entry {:?} lies below {parent:?}, which is no directory",
                     entry.path

@@ -7,4 +7,5 @@ mod gnu_tar;
 mod golden;
 mod hostile;
 mod round_trip;
+mod superseded;
 mod support;

@@ -111,6 +111,7 @@ fn database() -> DatabaseSection {
             relationships: BTreeMap::from([("KNOWS".into(), "11".repeat(16))]),
             schema: "22".repeat(16),
         }),
+        physical: None,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn run(session: &Session, args: RestoreArgs, home: PathBuf) -> 
     }
     let vaults = session.settings.vaults(&args.vault)?;
     let running = session.begin(Work::Restore)?;
-    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    let found = running.or_stop(vaults.find(&args.backup.unwrap_or(Selector::Latest))).await?;
     session.warn_of(found.fallback.as_ref());
     let options = BulkRestoreOptions {
         vault: found.vault,

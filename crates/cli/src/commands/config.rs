@@ -41,6 +41,9 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
         ca_file.map(|path| path.display().to_string()),
         flags.ca_file.is_some(),
     );
+    add("database.method", database.method.map(|method| method.to_string()), false);
+    let home = database.neo4j_home.as_ref().map(|home| home.display().to_string());
+    add("database.neo4j_home", home, false);
     let section = |role| file.vault.section(role);
     let given = match &args.vault.vault {
         Some(VaultChoice::Address(address)) => Some(address),

@@ -16,12 +16,16 @@ use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: RestoreArgs) -> Result<ExitCode> {
     if let Some(home) = args.into_home.clone() {
-        return super::bulk::run(session, args, home).await;
+        return if args.bulk {
+            super::bulk::run(session, args, home).await
+        } else {
+            super::home::run(session, args, home).await
+        };
     }
     let vaults = session.settings.vaults(&args.vault)?;
     let target = session.settings.target(&args.database)?;
     let running = session.begin(Work::Restore)?;
-    let found = running.or_stop(vaults.find(&args.backup)).await?;
+    let found = running.or_stop(vaults.find(&args.backup.unwrap_or(Selector::Latest))).await?;
     session.warn_of(found.fallback.as_ref());
     let place = Place::new(&found.region, found.fallback.as_ref());
     let options = RestoreOptions {

@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session, args: RestoreConfigArgs) -> Result<Ex
     let running = session.begin(Work::RestoreConfig)?;
     let found = match &args.backup {
         Selector::Latest => running.or_stop(vaults.find_config()).await?,
-        named @ Selector::Name(_) => running.or_stop(vaults.find(named)).await?,
+        named => running.or_stop(vaults.find(named)).await?,
     };
     session.warn_of(found.fallback.as_ref());
     let place = Place::new(&found.region, found.fallback.as_ref());

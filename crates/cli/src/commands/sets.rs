@@ -20,7 +20,7 @@ use crate::view::verify::Summary;
 pub(super) fn set_named(backup: &Selector) -> Option<SetName> {
     match backup {
         Selector::Name(name) => name.as_str().parse().ok(),
-        Selector::Latest => None,
+        Selector::Latest | Selector::Physical => None,
     }
 }
 

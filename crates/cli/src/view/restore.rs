@@ -106,9 +106,15 @@ pub(crate) struct Summary<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Step {
+pub(super) struct Step {
     step: &'static str,
     seconds: f64,
+}
+
+impl Step {
+    pub(super) fn new(step: &'static str, took: Duration) -> Self {
+        Self { step, seconds: seconds(took) }
+    }
 }
 
 impl<'a> Summary<'a> {
@@ -140,10 +146,7 @@ impl<'a> Summary<'a> {
             proven: true,
             safety_backup: None,
             kept_in: None,
-            steps: steps
-                .iter()
-                .map(|(step, took)| Step { step, seconds: seconds(*took) })
-                .collect(),
+            steps: steps.iter().map(|(step, took)| Step::new(step, *took)).collect(),
             seconds: seconds(steps.iter().map(|(_, took)| *took).sum()),
         }
     }

@@ -1,8 +1,8 @@
 //! Manifests for tests of what is shown.
 
 use lifeboat::format::{
-    ArchiveSection, BackupKind, Codec, Counts, DatabaseSection, Digest, Fingerprint, Manifest,
-    Method, ServerInfo, Snapshot, Tool,
+    ArchiveSection, BackupKind, Codec, Counts, DatabaseSection, Digest, Fingerprint, LogPosition,
+    Manifest, Method, PhysicalDatabase, PhysicalSection, ServerInfo, Snapshot, Tool,
 };
 
 /// A manifest of an exact backup.
@@ -52,6 +52,7 @@ pub(crate) fn manifest() -> Manifest {
                 relationships: std::collections::BTreeMap::new(),
                 schema: "fedcba9876543210fedcba9876543210".to_owned(),
             }),
+            physical: None,
         }),
         config: None,
         options: std::collections::BTreeMap::new(),
@@ -67,5 +68,29 @@ pub(crate) fn fuzzy() -> Manifest {
     let counts = database.counts.as_mut().unwrap();
     counts.late_nodes = 3;
     counts.dangling_relationships = 12;
+    manifest
+}
+
+/// A manifest of a physical backup.
+pub(crate) fn physical() -> Manifest {
+    let mut manifest = manifest();
+    let database = manifest.database.as_mut().unwrap();
+    database.method = Method::Physical;
+    database.fingerprint = None;
+    let store = PhysicalDatabase {
+        store_format: "record-aligned-1.1".to_owned(),
+        store_id: "0123456789abcdef0123456789abcdef".to_owned(),
+        log_format: 9,
+        checkpoint: Some(LogPosition { version: 3, offset: 700 }),
+        log_start: LogPosition { version: 3, offset: 128 },
+        log_end: LogPosition { version: 4, offset: 90_210 },
+        last_tx: Some(1234),
+        last_tx_time: Some("2026-11-24T01:59:58Z".parse().unwrap()),
+    };
+    database.physical = Some(PhysicalSection {
+        server_id: Some("6f0ad3a4-7dd0-4d3c-8a30-1a4d0c3b5e77".to_owned()),
+        databases: [("neo4j".to_owned(), store.clone()), ("system".to_owned(), store)].into(),
+        ..PhysicalSection::default()
+    });
     manifest
 }

@@ -9,6 +9,7 @@ mod bulk;
 mod configuration;
 mod faults;
 mod interrupts;
+mod physical;
 mod proxy;
 mod regions;
 mod scripts;

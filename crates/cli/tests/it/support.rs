@@ -98,6 +98,14 @@ impl Database {
     }
 }
 
+/// What is in a server's database.
+pub(crate) async fn snapshot_of(server: &Neo4j) -> Snapshot {
+    let auth = Auth::basic(server.username(), server.password());
+    let config = Config::new(server.uri().parse().unwrap(), auth);
+    let mut connection = Connection::connect(&config).await.unwrap();
+    Snapshot::read(&mut connection, &RunOptions::default()).await.unwrap()
+}
+
 /// Takes away what this test process's own environment would tell a program.
 pub(crate) fn bare(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);

@@ -186,6 +186,7 @@ async fn read(
             dangling_relationships,
         }),
         fingerprint: Some(tallies.fingerprint(schema.digest())),
+        physical: None,
     })
 }
 
