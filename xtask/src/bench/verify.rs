@@ -8,7 +8,7 @@ use lifeboat_testkit::folders;
 use tokio::process::Command;
 
 use super::section::{Section, mebibytes};
-use super::turns::Turns;
+use super::turns::{HEAD, Turn, Turns};
 use super::{Bench, child};
 
 const VERIFY: &str = "`lifeboat verify`";
@@ -26,13 +26,14 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut turns = Turns::default();
     let mut used = child::Usage::default();
     for _ in 0..bench.rounds() {
-        let ran = child::run(&mut bench.lifeboat(None, &large, &["verify"])).await?;
-        turns.add(VERIFY, ran.took);
-        used = ran.usage;
-        let zstd = child::run(Command::new("zstd").arg("-tq").arg(&archive)).await?;
+        let turn = Turn::begin(None);
+        used = child::run(&mut bench.lifeboat(None, &large, &["verify"])).await?.usage;
+        turn.end(&mut turns, VERIFY);
+        let turn = Turn::begin(None);
+        child::run(Command::new("zstd").arg("-tq").arg(&archive)).await?;
         let b3sum = child::run(Command::new("b3sum").arg(&archive)).await;
-        let b3sum = b3sum.context("b3sum is in Debian's package of that name")?;
-        turns.add(PEERS, zstd.took + b3sum.took);
+        b3sum.context("b3sum is in Debian's package of that name")?;
+        turn.end(&mut turns, PEERS);
     }
     let many = scratch.path().join("many");
     fill(bench, &many, BACKUPS, "200").await?;
@@ -50,7 +51,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
          zstd checks what it unpacks on one, b3sum the file on all.",
         mebibytes(size)
     ));
-    section.table(&["", "median", "range", "ratio to the peers"], &turns.table(PEERS));
+    section.table(&HEAD, &turns.table(PEERS));
     section.say(format!(
         "The last verification used {:.2} s of processor time and {} of memory. Below, a folder with \
          {BACKUPS} backups.",
