@@ -70,7 +70,9 @@ async fn store(
             snapshot: None,
             counts: Some(counts),
             fingerprint: None,
+            physical: None,
         }),
+        config: None,
         options: std::collections::BTreeMap::new(),
     };
     Ok(writer.commit(&manifest).await?)

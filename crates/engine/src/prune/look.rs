@@ -10,6 +10,7 @@ use super::PruneOptions;
 use super::plan::{Candidate, Series, State};
 use crate::Result;
 use crate::select::safety_of;
+use crate::sets::SET_OPTION;
 use crate::vaults::Region;
 
 /// A vault, and what is in it.
@@ -99,7 +100,7 @@ fn candidate(listed: &Listed) -> Candidate {
         Ok(manifest) => Candidate {
             state: State::Good(series(manifest)),
             safety: safety_of(manifest).is_some(),
-            set: manifest.options.get(SET_NOTE).cloned(),
+            set: manifest.options.get(SET_OPTION).cloned(),
             counts: counts(manifest),
             ..plain
         },
@@ -109,9 +110,6 @@ fn candidate(listed: &Listed) -> Candidate {
         Err(_) => plain,
     }
 }
-
-/// The note that both halves of a recovery set carry.
-const SET_NOTE: &str = "recovery-set";
 
 fn series(manifest: &Manifest) -> Series {
     let database = manifest.database.as_ref();

@@ -285,6 +285,7 @@ mod tests {
             uid: 0,
             gid: 0,
             link: Some(link.to_owned()),
+            superseded: false,
         };
         for (link, out) in [
             ("b", false),

@@ -25,7 +25,7 @@ pub(super) async fn unpack(
 ) -> Result<()> {
     progress.enter(Phase::Verifying);
     let archive = Archive::open(vault, manifest).await?;
-    for (index, entry) in manifest.entries.iter().enumerate() {
+    for (index, entry) in manifest.entries.iter().enumerate().filter(|(_, e)| !e.superseded) {
         let path = folder.join(&entry.path);
         let failed = |error| Error::Folder { action: "write", folder: path.clone(), error };
         if let Some(parent) = path.parent() {
@@ -50,7 +50,7 @@ pub(super) async fn unpack(
 /// Reads back what was unpacked.
 pub(super) fn compare(manifest: &Manifest, folder: &Path) -> Result<Vec<Check>> {
     let (mut files, mut others) = (0, 0);
-    for entry in &manifest.entries {
+    for entry in manifest.entries.iter().filter(|entry| !entry.superseded) {
         let path = folder.join(&entry.path);
         let failed = |error| Error::Folder { action: "read", folder: path.clone(), error };
         let same = match entry.kind {

@@ -58,6 +58,7 @@ impl Place {
             snapshot: None,
             counts: Some(Counts { nodes, ..Counts::default() }),
             fingerprint: None,
+            physical: None,
         });
         sample.store(&self.vault).await.unwrap();
         self.age(days * DAY);
