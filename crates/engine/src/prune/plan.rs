@@ -262,10 +262,12 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// What is damaged stays while it might be the last hope.
+    /// What is damaged stays while it might be the last hope, and with it the good half of its set:
+    /// so only what has been there for long enough takes its place.
     fn damaged(&mut self) {
+        let start = self.window_start();
         let mut newest: HashMap<Option<BackupKind>, Timestamp> = HashMap::new();
-        for backup in self.backups {
+        for backup in self.backups.iter().filter(|backup| backup.since() < start) {
             if let Some(series) = backup.series() {
                 for kind in [Some(series.kind), None] {
                     let newest = newest.entry(kind).or_insert(Timestamp::MIN);
@@ -277,7 +279,7 @@ impl<'a> Rules<'a> {
             if let State::Damaged(kind) = backup.state
                 && newest.get(&kind).is_none_or(|newest| *newest <= backup.since())
             {
-                self.keep(index, || "damaged, but no newer backup is good".to_owned());
+                self.keep(index, || "damaged, but no newer one of that age is good".to_owned());
             }
         }
     }

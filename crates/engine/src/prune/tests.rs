@@ -107,8 +107,19 @@ fn a_damaged_one_stays_only_while_nothing_newer_is_good() {
     let backups = [newer.clone(), good("good", 50 * DAY), older.clone(), config, named];
     let plan = decide(&Retention::default(), &backups);
     assert_eq!(gone(&plan), ["older", "named"]);
-    assert_eq!(reason(&plan, "newer"), "damaged, but no newer backup is good");
+    assert_eq!(reason(&plan, "newer"), "damaged, but no newer one of that age is good");
     assert_eq!(gone(&decide(&Retention::default(), &[newer, older])), Vec::<&str>::new());
+}
+
+#[test]
+fn no_newcomer_pushes_out_the_good_half_of_a_damaged_set() {
+    let set = Some("set-1".to_owned());
+    let half = Candidate { set: set.clone(), ..good("half", 85 * DAY) };
+    let damaged = Candidate { state: State::Damaged(None), set, ..good("damaged", 40 * DAY) };
+    let old = [half, good("good", 50 * DAY), damaged];
+    assert_eq!(gone(&decide(&Retention::default(), &old)), Vec::<&str>::new());
+    let all = [&old[..], &[good("forged", 0)]].concat();
+    assert_eq!(gone(&decide(&Retention::default(), &all)), Vec::<&str>::new());
 }
 
 #[test]
@@ -260,7 +271,7 @@ fn newest(backups: &[Candidate], admits: impl Fn(&Candidate) -> bool) -> Vec<&Ba
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn what_must_stay_stays(
