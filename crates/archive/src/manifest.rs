@@ -69,7 +69,7 @@ pub struct Tool {
 /// The stored file. Made by [`Assembler::finish`](crate::Assembler::finish).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveSection {
-    /// Its name, without folders.
+    /// Its name as it is stored, without folders.
     pub file: String,
     /// Its size in bytes.
     pub size: u64,
@@ -81,12 +81,48 @@ pub struct ArchiveSection {
     pub tar_size: u64,
     /// Modification time of the entries that have none of their own, in seconds since 1970.
     pub mtime: i64,
-    /// How the file is encrypted. Reserved: this version writes none, and reads no archive that
-    /// has it.
+    /// How the file is encrypted; `None` when it is not. Then all else here tells of the file that
+    /// decryption gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encryption: Option<serde_json::Value>,
+    pub encryption: Option<Encryption>,
     /// The frames of the file.
     pub frames: FrameTable,
+}
+
+/// How a stored file is encrypted.
+///
+/// Size and digest are of what is stored, so that it can be checked and copied without a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// In which way.
+    pub method: EncryptionMethod,
+    /// Bytes of the stored file.
+    pub size: u64,
+    /// BLAKE3 of all its bytes.
+    pub blake3: Digest,
+}
+
+/// A way to encrypt a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncryptionMethod {
+    /// The age format, version 1 (<https://age-encryption.org/v1>), around the whole file.
+    Age,
+    /// One that this program does not know.
+    #[serde(untagged)]
+    Unknown(String),
+}
+
+impl ArchiveSection {
+    /// Bytes of the file as it is stored.
+    pub fn stored_size(&self) -> u64 {
+        self.encryption.as_ref().map_or(self.size, |encryption| encryption.size)
+    }
+
+    /// BLAKE3 of the file as it is stored.
+    pub fn stored_blake3(&self) -> Digest {
+        self.encryption.as_ref().map_or(self.blake3, |encryption| encryption.blake3)
+    }
 }
 
 /// The type of an entry.

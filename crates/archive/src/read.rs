@@ -21,7 +21,7 @@ pub use verify::{EntryReader, Verified, Verifier};
 
 use crate::codec::decompress;
 use crate::manifest::check_layout;
-use crate::{Codec, Digest, Entry, FrameRecord, Manifest, tar};
+use crate::{Codec, Digest, Encryption, EncryptionMethod, Entry, FrameRecord, Manifest, tar};
 
 /// The map of an archive: its frames and entries, checked to fit together. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -45,8 +45,13 @@ impl Frames {
     /// Takes the map from a manifest, which is checked once more, as it may have been made by hand.
     pub fn new(manifest: &Manifest) -> Result<Self, ReadError> {
         let archive = &manifest.archive;
-        if archive.encryption.is_some() {
-            return Err(ReadError::Encrypted { file: archive.file.clone() });
+        if let Some(Encryption { method: EncryptionMethod::Unknown(method), .. }) =
+            &archive.encryption
+        {
+            return Err(ReadError::Encrypted {
+                file: archive.file.clone(),
+                method: method.clone(),
+            });
         }
         check_layout(archive, &manifest.entries)?;
         let starts = |length: fn(&FrameRecord) -> u32| {

@@ -2,6 +2,7 @@
 //! reference in `docs/reference/cli.md`.
 
 mod configuration;
+mod key;
 mod regions;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use lifeboat::vaults::VaultChoice;
 pub(crate) use configuration::{
     DestinationArgs, RestoreCommand, RestoreConfigArgs, RestoreOf, RestoreSetArgs, What,
 };
+pub(crate) use key::{KeyCommand, KeyGenerateArgs, KeyPurpose, KeyShowArgs, KeySignArgs};
 pub(crate) use regions::ReplicateArgs;
 
 /// The exit codes, as `--help` shows them.
@@ -110,6 +112,9 @@ pub(crate) enum Command {
     /// Look at the jobs of a running service, and operate them
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Make, show and change the keys for encryption and signatures
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -8,6 +8,7 @@ mod doctor;
 mod documents;
 mod home;
 mod jobs;
+mod key;
 mod list;
 mod prune;
 mod replicate;
@@ -118,6 +119,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&session, &args).await,
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Jobs(command) => jobs::run(&session, command).await,
+        Command::Key(command) => key::run(&session, command).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(&session, &args),
         Command::Completions(_) | Command::Man(_) => Ok(ExitCode::Ok),
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat::Target;
 use lifeboat::bolt::{Auth, Config as BoltConfig};
-use lifeboat::config::{Config, FILE_NAME, SecretSource, VaultSection};
+use lifeboat::config::{Config, FILE_NAME, KeySections, SecretSource, VaultSection};
 use lifeboat::vault::{Vault, VaultConfig};
 use lifeboat::vaults::{RegionConfig, Role, VaultChoice, Vaults};
 
@@ -110,9 +110,13 @@ impl Settings {
     /// chosen.
     pub(crate) fn optional_vaults(&self, args: &VaultArgs) -> Result<Option<Vaults>> {
         let sections = &self.file.vault;
+        let keys = KeySections {
+            encryption: self.file.encryption.clone(),
+            signing: self.file.signing.clone(),
+        };
         let region = |role: Role| {
             let section = sections.section(role)?.clone();
-            Some(RegionConfig { role: Some(role), section })
+            Some(RegionConfig { role: Some(role), section, keys: keys.clone() })
         };
         let Some(choice) = &args.vault else {
             let Some(active) = region(sections.active) else { return Ok(None) };
@@ -133,6 +137,7 @@ impl Settings {
                 .unwrap_or_else(|| RegionConfig {
                     role: None,
                     section: VaultSection::at(address.clone()),
+                    keys: keys.clone(),
                 }),
         };
         Ok(Some(Vaults::new(chosen, None)))

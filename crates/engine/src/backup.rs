@@ -72,7 +72,7 @@ pub async fn backup(
     };
     match result {
         Ok(manifest) => {
-            writer.commit(&manifest).await?;
+            let manifest = writer.commit(&manifest).await?;
             Ok(BackupReport { manifest, took: began.elapsed() })
         }
         Err(error) => {

@@ -9,6 +9,7 @@ mod config_backup;
 mod cron;
 mod duration;
 mod error;
+mod keys;
 mod retention;
 mod schedule;
 mod secret;
@@ -29,6 +30,9 @@ pub use config_backup::{CommandSection, ConfigBackupSection};
 pub use cron::Cron;
 pub use duration::parse_duration;
 pub use error::ConfigError;
+pub use keys::{
+    EncryptionSection, KeySections, PASSPHRASE_VARIABLE, SIGNING_PASSWORD_VARIABLE, SigningSection,
+};
 pub use retention::{MAX_RETENTION_DAYS, Retention};
 pub use schedule::{CronSetting, JobKind, Overlap, Schedule, ScheduleSection, Schedules, Timing};
 pub use secret::SecretSource;
@@ -52,6 +56,10 @@ pub struct Config {
     pub database: DatabaseSection,
     /// `[vault.…]`: where backups live.
     pub vault: VaultSections,
+    /// `[encryption]`: for whom archives are encrypted, and who opens them.
+    pub encryption: EncryptionSection,
+    /// `[signing]`: who signs, and whose signatures are believed.
+    pub signing: SigningSection,
     /// `[config_backup]`: what belongs to the application besides its database.
     pub config_backup: ConfigBackupSection,
     /// `[retention]`: how long backups are kept.
@@ -146,6 +154,7 @@ impl Config {
             secret.resolve(folder);
         }
         self.vault.resolve(folder);
+        KeySections::resolve(&mut self.encryption, &mut self.signing, folder);
         self.verify.resolve(folder);
         self.config_backup.resolve(folder);
         self.service.resolve(folder);

@@ -100,7 +100,7 @@ pub async fn backup_config(
     };
     match result {
         Ok(manifest) => {
-            writer.commit(&manifest).await?;
+            let manifest = writer.commit(&manifest).await?;
             Ok(ConfigBackupReport { manifest, took: began.elapsed() })
         }
         Err(error) => {
@@ -154,10 +154,9 @@ async fn fill(
     })
 }
 
-/// Whether what is secret may go into this vault: only when what it stores is encrypted, which no
-/// vault does yet.
-fn keeps_secrets(_vault: &Vault) -> bool {
-    false
+/// Whether what is secret may go into this vault: only when what it stores is encrypted.
+fn keeps_secrets(vault: &Vault) -> bool {
+    vault.keys().encrypts()
 }
 
 /// A file of the archive that is no file of the system.

@@ -356,6 +356,8 @@ impl Error {
         use lifeboat_neo4j::Error as Database;
         match self {
             Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
+            Self::Vault(lifeboat_vault::Error::NoKey { .. }) => ExitCode::WrongKey,
+            Self::Vault(lifeboat_vault::Error::Key(_)) => ExitCode::Usage,
             Self::Vault(error) if error.is_leased() => ExitCode::Locked,
             Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. })
             | Self::DatabaseExists { .. }

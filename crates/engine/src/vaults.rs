@@ -15,7 +15,7 @@ use lifeboat_archive::{BackupKind, BackupName, Manifest};
 use lifeboat_vault::{Address, Listed, Vault, VaultConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::config::VaultSection;
+use crate::config::{KeySections, VaultSection};
 use crate::select::{Selector, select};
 use crate::{Error, Result};
 
@@ -85,15 +85,17 @@ pub struct RegionConfig {
     pub role: Option<Role>,
     /// Where it is, and who to be there.
     pub section: VaultSection,
+    /// Its keys.
+    pub keys: KeySections,
 }
 
 impl RegionConfig {
     /// What opening its vault for databases needs.
     ///
     /// # Errors
-    /// When the secret cannot be had.
+    /// When a secret cannot be had, or is no key.
     pub fn vault_config(&self) -> Result<VaultConfig> {
-        Ok(self.section.vault_config()?)
+        Ok(self.section.vault_config()?.with_keys(self.keys.keys()?))
     }
 
     /// Opens its vaults. Nothing is asked of the stores yet.

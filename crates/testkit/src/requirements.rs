@@ -39,6 +39,8 @@ pub fn missing() -> Vec<Missing> {
     need(on_path("tar"), "tar", &["tar"]);
     need(on_path("zstd"), "zstd", &["zstd"]);
     need(on_path("gzip"), "gzip", &["gzip"]);
+    need(on_path("age"), "age", &["age"]);
+    need(on_path("minisign"), "minisign", &["minisign"]);
     missing
 }
 

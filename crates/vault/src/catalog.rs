@@ -145,17 +145,19 @@ impl Vault {
     async fn list_one(&self, name: BackupName, group: Group) -> Result<Option<Listed>, Error> {
         let Some(meta) = &group.manifest else { return Ok(None) };
         let mut size = group.archives.iter().map(|meta| meta.size).max().unwrap_or(0);
-        let mut digest = None;
+        let (mut digest, mut bytes) = (None, None);
         let manifest = match self.get_small(object_name(meta), MAX_MANIFEST).await {
             // Removed since the listing, or never really there.
             Ok(None) => return Ok(None),
             Ok(Some(Err(size))) => Err(Damage::TooLarge(size)),
-            Ok(Some(Ok(bytes))) => {
-                if Tombstone::parse(&bytes, &name).is_some() {
+            Ok(Some(Ok(found))) => {
+                if Tombstone::parse(&found, &name).is_some() {
                     return Ok(None);
                 }
-                digest = Some(Digest::of(&bytes));
-                parse_manifest(&bytes, &name)
+                digest = Some(Digest::of(&found));
+                let manifest = parse_manifest(&found, &name);
+                bytes = Some(found);
+                manifest
             }
             Err(error @ (Error::Unreachable { .. } | Error::VaultMissing { .. })) => {
                 return Err(error);
@@ -167,9 +169,17 @@ impl Vault {
         {
             return Ok(None);
         }
+        let manifest = match (manifest, bytes) {
+            (Ok(manifest), Some(bytes)) => self
+                .check_signature(&name, FileKind::Signature, &bytes)
+                .await?
+                .map(|()| manifest)
+                .map_err(Damage::Signature),
+            (manifest, _) => manifest,
+        };
         let manifest = manifest.and_then(|manifest| {
             let file = manifest.archive.file.clone();
-            let expected = manifest.archive.size;
+            let expected = manifest.archive.stored_size();
             match group.archives.iter().find(|meta| object_name(meta) == file) {
                 None => Err(Damage::ArchiveMissing(file)),
                 Some(meta) if meta.size != expected => {

@@ -33,8 +33,16 @@ impl Vault {
     /// # Errors
     /// Those of writing.
     pub async fn certify(&self, certificate: &Certificate) -> Result<(), Error> {
-        let bytes = certificate.to_bytes();
-        self.write_beside(&certificate.backup, FileKind::Certificate, bytes.into()).await
+        let (name, bytes) = (&certificate.backup, certificate.to_bytes());
+        let signature = self.keys().sign(&bytes, &name.file_name(FileKind::Certificate))?;
+        self.write_beside(name, FileKind::Certificate, bytes.into()).await?;
+        // In between, the old signature does not fit, and the certificate counts for nothing.
+        match signature {
+            Some(text) => {
+                self.write_beside(name, FileKind::CertificateSignature, text.into()).await
+            }
+            None => self.remove_beside(name, FileKind::CertificateSignature).await.map(|_| ()),
+        }
     }
 
     /// The certificate of a backup, if it has one.
@@ -60,6 +68,10 @@ impl Vault {
             }
             Err(error) => return Ok(Some(Certified::Invalid(error.to_string()))),
         };
+        let kind = FileKind::CertificateSignature;
+        if let Err(problem) = self.check_signature(name, kind, &bytes).await? {
+            return Ok(Some(Certified::Invalid(problem.to_string())));
+        }
         Ok(Some(match Certificate::parse(&bytes, name, manifest) {
             Ok(certificate) => Certified::Valid(Arc::new(certificate)),
             Err(error) => Certified::Invalid(error.to_string()),

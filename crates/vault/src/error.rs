@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use lifeboat_archive::{BackupName, ManifestError};
 
-use crate::Holder;
+use crate::{Holder, KeyError, SignatureProblem};
 
 pub(crate) use translate::Translator;
 
@@ -179,6 +179,23 @@ pub enum Error {
         /// The archive.
         object: String,
     },
+    /// An archive is encrypted, and none of the keys opens it.
+    #[error(
+        "the backup {name} in {vault} is encrypted, and {}; the section [encryption] of \
+         lifeboat.toml names the keys: identity_file, identity_command or a passphrase",
+        if *.any { "none of the keys that are set opens it" } else { "no key is set" }
+    )]
+    NoKey {
+        /// The vault.
+        vault: String,
+        /// The backup.
+        name: BackupName,
+        /// Whether any key is set.
+        any: bool,
+    },
+    /// A key cannot be used.
+    #[error("{0}; see [encryption] and [signing] in lifeboat.toml")]
+    Key(#[from] KeyError),
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Misuse(String),
@@ -247,6 +264,17 @@ pub enum Damage {
     /// The archive's bytes are not those that the manifest tells of.
     #[error("its archive {0} is not what its manifest says")]
     ArchiveContent(String),
+    /// Its signature is missing or cannot be believed.
+    #[error("{0}")]
+    Signature(SignatureProblem),
+    /// The archive is said to be encrypted, and cannot be opened for another reason than the key.
+    #[error("its archive {file} cannot be decrypted: {reason}")]
+    Encryption {
+        /// The archive's file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Fewer bytes came than the store said there are, every time.
     #[error("its archive {file} cannot be read whole: {found} of {expected} bytes came")]
     Truncated {

@@ -17,7 +17,7 @@ use crate::credentials::{AZURE_HINT, Azure, AzureAuth, Env, var};
 use crate::error::Translator;
 use crate::error::translate::Place;
 use crate::folder::FolderStore;
-use crate::{Address, Credentials, Error, Retry, Secret};
+use crate::{Address, Credentials, Error, Keys, Retry, Secret};
 
 /// Everything needed to open a vault.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct VaultConfig {
     pub ca_file: Option<PathBuf>,
     /// How stubborn to be.
     pub retry: Retry,
+    /// What encrypts, opens, signs and is believed.
+    pub keys: Keys,
 }
 
 impl VaultConfig {
@@ -52,6 +54,7 @@ impl VaultConfig {
             allow_http: false,
             ca_file: None,
             retry: Retry::default(),
+            keys: Keys::default(),
         }
     }
 
@@ -66,6 +69,13 @@ impl VaultConfig {
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The same with these keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = keys;
         self
     }
 

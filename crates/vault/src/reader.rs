@@ -1,23 +1,32 @@
 //! Reading an archive: ranges of it, in parallel, in any order.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 use lifeboat_archive::{BackupName, Manifest};
 use object_store::{GetOptions, ObjectStore as _};
+use tokio::sync::OnceCell;
 
+use crate::keys::open::{MAX_HEADER, OpenError, Opener};
 use crate::vault::{object_path, short};
 use crate::{Damage, Error, Vault};
 
 /// The archive of one backup, open for reading. Cheap to clone, for reading in parallel.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ArchiveReader {
     vault: Vault,
     name: BackupName,
     file: String,
+    /// Bytes of the archive, decrypted if need be.
     size: u64,
+    /// Bytes of the file.
+    stored: u64,
+    /// What opens it, once it has been needed; `None` when it is not encrypted.
+    opener: Option<Arc<OnceCell<Arc<Opener>>>>,
 }
 
 impl Vault {
@@ -37,22 +46,38 @@ impl Vault {
     /// As [`open_archive`](Self::open_archive).
     pub async fn open_archive_of(&self, manifest: &Manifest) -> Result<ArchiveReader, Error> {
         let name = &manifest.name;
-        let (file, expected) = (manifest.archive.file.clone(), manifest.archive.size);
+        let archive = &manifest.archive;
+        let (file, expected) = (archive.file.clone(), archive.stored_size());
         match self.head(&file).await? {
             None => Err(self.damaged(name, Damage::ArchiveMissing(file))),
             Some(meta) if meta.size != expected => {
                 let found = meta.size;
                 Err(self.damaged(name, Damage::ArchiveSize { file, expected, found }))
             }
-            Some(_) => {
-                Ok(ArchiveReader { vault: self.clone(), name: name.clone(), file, size: expected })
-            }
+            Some(_) => Ok(ArchiveReader {
+                vault: self.clone(),
+                name: name.clone(),
+                file,
+                size: archive.size,
+                stored: expected,
+                opener: archive.encryption.as_ref().map(|_| Arc::default()),
+            }),
         }
     }
 }
 
+impl fmt::Debug for ArchiveReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArchiveReader")
+            .field("vault", &self.vault)
+            .field("file", &self.file)
+            .field("encrypted", &self.opener.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl ArchiveReader {
-    /// The size of the archive in bytes.
+    /// The size of the archive in bytes, as it is when it is not encrypted.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -62,18 +87,56 @@ impl ArchiveReader {
         &self.file
     }
 
-    /// The bytes of a range of the file: all of them, in memory. Tried again when the store fails
-    /// or sends fewer.
+    /// The bytes of a range of the archive: all of them, in memory, decrypted if need be. Tried
+    /// again when the store fails or sends fewer.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when the archive is gone, or does not have these bytes; those of reading.
+    /// [`Error::Damaged`] when the archive is gone, or does not have these bytes;
+    /// [`Error::NoKey`] when it is encrypted and no key fits; those of reading.
     pub async fn read_range(&self, range: Range<u64>) -> Result<Bytes, Error> {
-        if range.start > range.end || range.end > self.size {
-            return Err(Error::Misuse(format!(
-                "bytes {}..{} of {}, which has {}",
-                range.start, range.end, self.file, self.size
-            )));
+        let Some(cell) = &self.opener else { return self.read_stored(range).await };
+        self.check_range(&range, self.size)?;
+        let opener = Arc::clone(cell.get_or_try_init(|| self.open()).await?);
+        let stored = self.read_stored(opener.stored_range(&range)).await?;
+        blocking(move || opener.open(&range, stored)).await.map_err(|error| self.cannot_open(error))
+    }
+
+    /// Opens the header of an encrypted archive.
+    async fn open(&self) -> Result<Arc<Opener>, Error> {
+        let first = self.read_stored(0..self.stored.min(MAX_HEADER)).await?;
+        let (keys, stored) = (self.vault.keys().clone(), self.stored);
+        let opener = blocking(move || keys.opener(&first, stored)).await;
+        opener.map(Arc::new).map_err(|error| self.cannot_open(error))
+    }
+
+    fn cannot_open(&self, error: OpenError) -> Error {
+        match error {
+            OpenError::WrongKey => Error::NoKey {
+                vault: self.vault.to_string(),
+                name: self.name.clone(),
+                any: self.vault.keys().can_open(),
+            },
+            OpenError::Key(error) => error.into(),
+            OpenError::Damaged(reason) => {
+                let file = self.file.clone();
+                self.vault.damaged(&self.name, Damage::Encryption { file, reason })
+            }
         }
+    }
+
+    fn check_range(&self, range: &Range<u64>, size: u64) -> Result<(), Error> {
+        if range.start <= range.end && range.end <= size {
+            return Ok(());
+        }
+        Err(Error::Misuse(format!(
+            "bytes {}..{} of {}, which has {size}",
+            range.start, range.end, self.file
+        )))
+    }
+
+    /// The bytes of a range of the file as it is stored.
+    async fn read_stored(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        self.check_range(&range, self.stored)?;
         if range.is_empty() {
             return Ok(Bytes::new());
         }
@@ -117,12 +180,22 @@ impl ArchiveReader {
         let file = self.file.clone();
         let damage = match self.vault.head(&file).await {
             Ok(None) => Damage::ArchiveMissing(file),
-            Ok(Some(meta)) if meta.size != self.size => {
-                Damage::ArchiveSize { file, expected: self.size, found: meta.size }
+            Ok(Some(meta)) if meta.size != self.stored => {
+                Damage::ArchiveSize { file, expected: self.stored, found: meta.size }
             }
             Ok(Some(_)) if came != u64::MAX => Damage::Truncated { file, expected, found: came },
             _ => return error,
         };
         self.vault.damaged(&self.name, damage)
+    }
+}
+
+/// Work that keeps a processor busy, away from the threads that others wait for.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => Err(OpenError::Damaged(panic.to_string())),
     }
 }

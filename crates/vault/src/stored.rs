@@ -35,8 +35,8 @@ impl StoredFile {
             vault: vault.clone(),
             name: manifest.name.clone(),
             file: archive.file.clone(),
-            size: archive.size,
-            blake3: archive.blake3,
+            size: archive.stored_size(),
+            blake3: archive.stored_blake3(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use lifeboat_archive::{BackupName, Manifest};
+use lifeboat_archive::{BackupName, FileKind, Manifest};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::error::translate::Place;
 use crate::folder::FolderStore;
 use crate::leftovers::PROBE_PREFIX;
 use crate::open::{Opened, VaultConfig, open};
-use crate::{Damage, Error, Retry};
+use crate::{Damage, Error, Keys, Retry, SignatureProblem};
 
 /// The most bytes of a manifest that are read: those of a backup of some 10 TB.
 pub(crate) const MAX_MANIFEST: u64 = 256 << 20;
@@ -37,6 +37,7 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     translator: Translator,
     retry: Retry,
+    keys: Keys,
 }
 
 // A store's own `Debug` may print its keys.
@@ -91,15 +92,30 @@ impl Vault {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let Opened { store, translator } = open(config, env)?;
-        Ok(Self { inner: Arc::new(Inner { store, translator, retry: config.retry }) })
+        let (retry, keys) = (config.retry, config.keys.clone());
+        Ok(Self { inner: Arc::new(Inner { store, translator, retry, keys }) })
     }
 
     /// The same vault with something put between it and its store: a limit, a log, a fault.
     #[must_use]
     pub fn wrap(&self, wrapper: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
-        let Inner { store, translator, retry } = &*self.inner;
+        let Inner { store, translator, retry, keys } = &*self.inner;
+        let (translator, keys) = (translator.clone(), keys.clone());
         let store = wrapper(Arc::clone(store));
-        Self { inner: Arc::new(Inner { store, translator: translator.clone(), retry: *retry }) }
+        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys }) }
+    }
+
+    /// The same vault with other keys.
+    #[must_use]
+    pub fn with_keys(&self, keys: Keys) -> Self {
+        let Inner { store, translator, retry, .. } = &*self.inner;
+        let (store, translator) = (Arc::clone(store), translator.clone());
+        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys }) }
+    }
+
+    /// What encrypts, opens, signs and is believed here.
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// The folder, when the vault is one.
@@ -161,7 +177,24 @@ impl Vault {
             return Err(self.not_found(name));
         }
         let manifest = parse_manifest(&bytes, name).map_err(|damage| self.damaged(name, damage))?;
+        self.check_signature(name, FileKind::Signature, &bytes)
+            .await?
+            .map_err(|problem| self.damaged(name, Damage::Signature(problem)))?;
         Ok((manifest, bytes))
+    }
+
+    /// Checks the signature of a file of a backup, when signatures are asked for.
+    pub(crate) async fn check_signature(
+        &self,
+        name: &BackupName,
+        signature: FileKind,
+        bytes: &[u8],
+    ) -> Result<Result<(), SignatureProblem>, Error> {
+        if !self.keys().demands_signatures() {
+            return Ok(Ok(()));
+        }
+        let signature = self.read_beside(name, signature).await?;
+        Ok(self.keys().check(bytes, signature.as_deref()))
     }
 
     pub(crate) fn not_found(&self, name: &BackupName) -> Error {

@@ -6,6 +6,7 @@
 
 mod copy;
 mod parts;
+mod seal;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::vault::{Created, object_path};
 use crate::{Error, Vault};
 pub use copy::Copied;
 use parts::Parts;
+use seal::Seal;
 
 /// How often a claim is renewed. A grace time should be many times as long.
 pub const CLAIM_RENEWAL: Duration = Duration::from_mins(1);
@@ -43,7 +45,11 @@ pub struct BackupWriter {
     upload: Option<Box<dyn MultipartUpload>>,
     sent: usize,
     tasks: JoinSet<object_store::Result<()>>,
+    /// Bytes for the store so far.
     written: u64,
+    /// Bytes that were given so far.
+    given: u64,
+    seal: Seal,
     /// Whether there may be an archive to delete.
     stored: bool,
     /// Whether there may be a signature to delete.
@@ -101,7 +107,11 @@ impl Vault {
     /// of anybody's; [`Error::VaultMissing`] when the container does not exist.
     pub async fn begin(&self, name: &BackupName, codec: Codec) -> Result<BackupWriter, Error> {
         self.ensure().await?;
-        let archive = name.archive_file(codec);
+        let sealer = self.new_sealer().await?;
+        let archive = name.file_name(match sealer {
+            Some(_) => FileKind::EncryptedArchive(codec),
+            None => FileKind::Archive(codec),
+        });
         // Before, so that a claim never speaks for an archive that was there before it; after,
         // because another run may have finished in between.
         self.check_free(name).await?;
@@ -114,7 +124,9 @@ impl Vault {
             let _ = self.delete(&object).await;
             return Err(error);
         }
-        Ok(BackupWriter::of(self, name, claim))
+        let mut writer = BackupWriter::of(self, name, claim);
+        writer.seal = sealer.map_or(Seal::Plain, Seal::Encrypted);
+        Ok(writer)
     }
 
     /// Claims the standard name of `time`, or of the first second after it that is free.
@@ -166,6 +178,8 @@ impl BackupWriter {
             sent: 0,
             tasks: JoinSet::new(),
             written: 0,
+            given: 0,
+            seal: Seal::Plain,
             stored: false,
             signed: false,
             over: false,
@@ -185,8 +199,8 @@ impl BackupWriter {
     }
 
     /// How many bytes have been given so far.
-    pub fn written(&self) -> u64 {
-        self.written
+    pub fn given(&self) -> u64 {
+        self.given
     }
 
     /// Takes the next bytes of the archive. Returns when there is room for more, not when they are
@@ -197,7 +211,11 @@ impl BackupWriter {
     /// possible, and the writer is of no more use.
     pub async fn put(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.check_usable()?;
-        let result = self.take_in(bytes).await;
+        self.given += bytes.len() as u64;
+        let result = match self.sealed(bytes).await {
+            Ok(stored) => self.take_in(stored).await,
+            Err(error) => Err(error),
+        };
         if result.is_err() {
             self.clean_up(false).await;
         }
@@ -213,43 +231,26 @@ impl BackupWriter {
         self.send_full_parts().await
     }
 
-    /// Completes the archive, checks that it is there in full, and makes the backup exist.
+    /// Completes the archive, checks that it is there in full, and makes the backup exist. Gives
+    /// the manifest as it was stored: it tells how the archive is encrypted, if it is.
     ///
     /// # Errors
     /// Those of storing; then there is no backup, except when only the answer of the last step got
     /// lost: then there may be one, and it is whole. [`Error::Discarded`] when somebody took this
     /// backup for an abandoned one. [`Error::Misuse`] when the manifest is not of this archive.
-    pub async fn commit(mut self, manifest: &Manifest) -> Result<(), Error> {
+    pub async fn commit(mut self, manifest: &Manifest) -> Result<Manifest, Error> {
         self.check_usable()?;
-        let bytes = match manifest.to_bytes() {
-            Ok(bytes) => Bytes::from(bytes),
+        let prepared = match self.prepare(manifest).await {
+            Ok(manifest) => self.signed(&manifest).map(|files| (manifest, files)),
+            Err(error) => Err(error),
+        };
+        let (manifest, (bytes, signature)) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 self.clean_up(false).await;
-                return Err(Error::Misuse(format!("the manifest cannot be stored: {error}")));
+                return Err(error);
             }
         };
-        self.commit_bytes(manifest, bytes).await
-    }
-
-    /// Commits with the manifest as it is stored elsewhere, so that a copy is the same to the
-    /// byte. `manifest` is what `bytes` say.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit).
-    pub async fn commit_bytes(mut self, manifest: &Manifest, bytes: Bytes) -> Result<(), Error> {
-        self.check_usable()?;
-        let archive = &manifest.archive;
-        if manifest.name != self.name
-            || archive.file != self.claim.archive
-            || archive.size != self.written
-        {
-            let error = Error::Misuse(format!(
-                "the manifest of {} tells {} with {} bytes; written were {} with {} bytes",
-                manifest.name, archive.file, archive.size, self.claim.archive, self.written
-            ));
-            self.clean_up(false).await;
-            return Err(error);
-        }
         if let Err(error) = self.complete().await {
             // An answer that got lost may belong to an archive that appears later.
             self.clean_up(error.is_retryable()).await;
@@ -259,7 +260,16 @@ impl BackupWriter {
             self.clean_up(false).await;
             return Err(error);
         }
-        self.publish(&bytes).await
+        if let Some(signature) = signature {
+            self.signed = true;
+            let stored = self.vault.write_beside(&self.name, FileKind::Signature, signature).await;
+            if let Err(error) = stored {
+                self.clean_up(error.is_retryable()).await;
+                return Err(error);
+            }
+        }
+        self.publish(&bytes).await?;
+        Ok(manifest)
     }
 
     /// Gives up: deletes all that was made.

@@ -5,21 +5,31 @@
 
 use std::collections::HashMap;
 
-use super::{ArchiveSection, Entry, EntryKind, Manifest, ManifestError};
+use super::{
+    ArchiveSection, Encryption, EncryptionMethod, Entry, EntryKind, Manifest, ManifestError,
+};
 use crate::frame::{MAX_FRAME, MAX_STORED};
 use crate::path::check_path;
-use crate::{Digest, tar};
+use crate::{Digest, FileKind, tar};
 
 impl Manifest {
     pub(crate) fn check(&self) -> Result<(), ManifestError> {
-        let expected = self.name.archive_file(self.archive.compression);
-        if self.archive.file != expected && self.archive.encryption.is_none() {
+        let codec = self.archive.compression;
+        let expected = match &self.archive.encryption {
+            None => self.name.archive_file(codec),
+            Some(_) => self.name.file_name(FileKind::EncryptedArchive(codec)),
+        };
+        let known = !matches!(
+            &self.archive.encryption,
+            Some(Encryption { method: EncryptionMethod::Unknown(_), .. })
+        );
+        if self.archive.file != expected && known {
             return Err(ManifestError::invalid(format!(
                 "the archive is named {:?}, not {expected:?}",
                 self.archive.file
             )));
         }
-        // Whatever an encrypted archive is called, it lies beside its manifest.
+        // Whatever one is called that is encrypted in a newer way, it lies beside its manifest.
         if self.archive.file.contains(['/', '\\']) {
             return Err(ManifestError::invalid("the archive's name has a folder in it"));
         }

@@ -12,11 +12,14 @@ pub enum ReadError {
     Manifest(#[from] ManifestError),
     /// The archive is encrypted, in a way this program does not know.
     #[error(
-        "the archive {file} is encrypted in a way this program does not understand: upgrade lifeboat"
+        "the archive {file} is encrypted in a way this program does not understand ({method:?}): \
+         upgrade lifeboat"
     )]
     Encrypted {
         /// The archive's file name.
         file: String,
+        /// What its manifest calls it.
+        method: String,
     },
     /// The store gave fewer or more bytes than a frame has.
     #[error(

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use lifeboat_archive::read::{Frames, ReadError};
 use lifeboat_archive::{
-    Codec, Compression, Digest, EntryKind, FORMAT, FrameRecord, MAX_FRAME, MAX_STORED, Manifest,
-    ManifestError,
+    Codec, Compression, Digest, Encryption, EncryptionMethod, EntryKind, FORMAT, FrameRecord,
+    MAX_FRAME, MAX_STORED, Manifest, ManifestError,
 };
 use proptest::prelude::*;
 
@@ -146,12 +146,24 @@ fn a_manifest_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn an_encrypted_archive_is_not_opened() {
+fn encryption_is_told_and_an_unknown_one_is_not_opened() {
     let (mut manifest, _) = sample();
-    manifest.archive.encryption = Some(serde_json::json!({ "scheme": "age" }));
+    let mut encryption =
+        Encryption { method: EncryptionMethod::Age, size: 1, blake3: Digest::of(b"x") };
+    manifest.archive.encryption = Some(encryption.clone());
+    assert!(manifest.to_bytes().is_err(), "the name of a file that is not encrypted");
     manifest.archive.file += ".age";
-    let manifest = Manifest::parse(&manifest.to_bytes().unwrap()).unwrap();
-    assert!(matches!(Frames::new(&manifest), Err(ReadError::Encrypted { .. })));
+    let read = Manifest::parse(&manifest.to_bytes().unwrap()).unwrap();
+    assert_eq!((read.archive.stored_size(), read.archive.stored_blake3()), (1, Digest::of(b"x")));
+    Frames::new(&read).unwrap();
+
+    encryption.method = EncryptionMethod::Unknown("enigma".into());
+    manifest.archive.encryption = Some(encryption);
+    manifest.archive.file += "2";
+    let read = Manifest::parse(&manifest.to_bytes().unwrap()).unwrap();
+    assert!(
+        matches!(Frames::new(&read), Err(ReadError::Encrypted { method, .. }) if method == "enigma")
+    );
 }
 
 /// Stores `frame` in the place of the first one, with all digests right.

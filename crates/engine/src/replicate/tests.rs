@@ -3,6 +3,7 @@ use lifeboat_archive::Codec;
 
 use super::*;
 use crate::ExitCode;
+use crate::config::KeySections;
 use crate::testing::{memory, name, store};
 use crate::vaults::{RegionConfig, Role};
 
@@ -10,7 +11,9 @@ use crate::vaults::{RegionConfig, Role};
 fn region(folder: &std::path::Path) -> Region {
     let url = folder.join("neo4j-backups").to_str().unwrap().parse().unwrap();
     let section = crate::config::VaultSection::at(url);
-    RegionConfig { role: Some(Role::Primary), section }.open().unwrap()
+    RegionConfig { role: Some(Role::Primary), section, keys: KeySections::default() }
+        .open()
+        .unwrap()
 }
 
 async fn run(from: &Region, to: &Region, dry_run: bool) -> Result<ReplicateReport> {

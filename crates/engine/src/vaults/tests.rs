@@ -4,7 +4,8 @@ use super::*;
 use crate::testing::{memory, name, store};
 
 fn region(role: Role, url: &str) -> RegionConfig {
-    RegionConfig { role: Some(role), section: VaultSection::at(url.parse().unwrap()) }
+    let section = VaultSection::at(url.parse().unwrap());
+    RegionConfig { role: Some(role), section, keys: KeySections::default() }
 }
 
 /// One vault that is alone.
@@ -102,6 +103,7 @@ async fn a_secret_out_of_reach_is_one_of_the_disasters() {
     let region = |role| RegionConfig {
         role: Some(role),
         section: config.vault.section(role).unwrap().clone(),
+        keys: KeySections::default(),
     };
     let vaults = Vaults::new(region(Role::Primary), Some(region(Role::Secondary)));
     let reading = vaults.reading().await.unwrap();

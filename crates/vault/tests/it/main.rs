@@ -7,5 +7,6 @@ mod contract;
 mod faults;
 mod folder;
 mod http;
+mod keys;
 mod race;
 mod support;

@@ -93,7 +93,7 @@ impl Sample {
     }
 
     /// Stores it.
-    pub(crate) async fn store(&self, vault: &Vault) -> Result<(), Error> {
+    pub(crate) async fn store(&self, vault: &Vault) -> Result<Manifest, Error> {
         let mut writer = vault.begin(&self.manifest.name, self.codec()).await?;
         for piece in &self.pieces {
             writer.put(piece.clone()).await?;
