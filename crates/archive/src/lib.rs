@@ -77,7 +77,8 @@ pub use frame::{FrameRecord, FrameTable, MAX_FRAME, MAX_STORED};
 pub use manifest::{
     ArchiveSection, ConfigSection, Counts, DatabaseSection, Encryption, EncryptionMethod, Entry,
     EntryKind, FORMAT, FileDigest, Fingerprint, LeftOut, LogPosition, Manifest, ManifestError,
-    Method, PhysicalDatabase, PhysicalSection, Reference, ReferenceKind, ServerInfo, Snapshot, Tool,
+    Method, PhysicalDatabase, PhysicalSection, Reference, ReferenceKind, ServerInfo, Snapshot,
+    Tool,
 };
 pub use name::{BackupKind, BackupName, FileKind, NameError};
 pub use path::{PathError, check_path};

@@ -429,13 +429,18 @@ pub(crate) struct PruneArgs {
     after_help = "\
 Examples:
   lifeboat doctor
-  lifeboat doctor --vault az://account/neo4j-backups --json"
+  lifeboat doctor --vault az://account/neo4j-backups --json
+  lifeboat doctor --immutability"
 )]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
+    /// Only try whether what backups write can be overwritten and deleted with the same
+    /// credentials; fails when it can. Leaves a small object behind when it cannot
+    #[arg(long)]
+    pub(crate) immutability: bool,
 }
 
 /// Where a service keeps its state.

@@ -39,7 +39,7 @@ pub use secret::SecretSource;
 pub use service::{
     DEFAULT_LISTEN, DEFAULT_RATE, Rights, ServiceSection, TlsSection, TokenSection, TokenSource,
 };
-pub use vault::{VaultAuth, VaultSection};
+pub use vault::{CredentialsSection, VaultAuth, VaultSection};
 pub use vaults::VaultSections;
 pub use verify::{Expected, Invariant, VerifySection};
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use lifeboat_bolt::packstream::Value;
 use lifeboat_bolt::{Access, Connection, Params, RunOptions};
 use lifeboat_neo4j::Database;
-use lifeboat_vault::{Vault, VaultConfig};
+use lifeboat_vault::{Attempt, Vault, VaultConfig};
 
 use crate::Target;
 
@@ -81,6 +81,40 @@ pub async fn doctor(target: Option<&Target>, vault: Option<&VaultConfig>) -> Dia
     }
     check_machine(&mut diagnosis);
     diagnosis
+}
+
+/// Tries whether what was written to the vault can be taken away again, with the credentials that
+/// write it. Leaves an object behind where it cannot.
+pub async fn try_immutability(config: &VaultConfig, diagnosis: &mut Diagnosis) {
+    let tried = match Vault::open(config) {
+        Ok(vault) => vault.try_immutability().await,
+        Err(error) => Err(error),
+    };
+    let tried = match tried {
+        Ok(tried) => tried,
+        Err(error) => return diagnosis.failed("immutability", &error),
+    };
+    for (name, attempt) in [("overwriting", &tried.overwrite), ("deleting", &tried.delete)] {
+        let (outcome, detail) = match attempt {
+            Attempt::Refused(reason) => (Outcome::Good, format!("the store refuses it: {reason}")),
+            Attempt::KeptAsVersion => (
+                Outcome::Good,
+                "what was there is kept as an older version; see to it that these credentials may \
+                 not delete versions"
+                    .to_owned(),
+            ),
+            Attempt::Lost => (
+                Outcome::Failed,
+                "the credentials that write backups can take them away: see \
+                 docs/guides/immutability.md"
+                    .to_owned(),
+            ),
+        };
+        diagnosis.add(name, outcome, detail);
+    }
+    if let Some(object) = tried.left {
+        diagnosis.good("what was tried on", format!("{object} stays until prune removes it"));
+    }
 }
 
 async fn check_database(target: &Target, diagnosis: &mut Diagnosis) {

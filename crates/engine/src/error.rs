@@ -357,13 +357,14 @@ impl Error {
         match self {
             Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
             Self::Vault(lifeboat_vault::Error::NoKey { .. }) => ExitCode::WrongKey,
-            Self::Vault(lifeboat_vault::Error::Key(_)) => ExitCode::Usage,
             Self::Vault(error) if error.is_leased() => ExitCode::Locked,
             Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. })
             | Self::DatabaseExists { .. }
             | Self::VersionRefused { .. }
             | Self::NotAlone { .. } => ExitCode::GuardRefused,
-            Self::Config(_) | Self::NoHome => ExitCode::Usage,
+            Self::Config(_) | Self::NoHome | Self::Vault(lifeboat_vault::Error::Key(_)) => {
+                ExitCode::Usage
+            }
             Self::NeitherVault { first, .. } => first.exit_code(),
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
             Self::RolledBack { cause, .. } | Self::HomeRolledBack { cause }

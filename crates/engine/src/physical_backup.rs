@@ -134,7 +134,7 @@ pub async fn physical_backup(
     };
     match result {
         Ok(manifest) => {
-            writer.commit(&manifest).await?;
+            let manifest = writer.commit(&manifest).await?;
             Ok(BackupReport { manifest, took: began.elapsed() })
         }
         Err(error) => {

@@ -269,6 +269,19 @@ impl Vaults {
         self.active.open()
     }
 
+    /// Every region, opened with the credentials that are for pruning: the active one first.
+    ///
+    /// # Errors
+    /// As [`RegionConfig::open`].
+    pub fn pruning(&self) -> Result<Vec<Region>> {
+        let regions = std::iter::once(&self.active).chain(&self.other);
+        regions
+            .map(|region| {
+                RegionConfig { section: region.section.for_pruning(), ..region.clone() }.open()
+            })
+            .collect()
+    }
+
     /// The region to read from: the active one when it answers, else the other.
     ///
     /// # Errors

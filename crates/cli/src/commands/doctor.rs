@@ -1,7 +1,7 @@
 //! `lifeboat doctor`.
 
 use lifeboat::ExitCode;
-use lifeboat::doctor::{Outcome, doctor};
+use lifeboat::doctor::{Diagnosis, Outcome, doctor, try_immutability};
 
 use super::Session;
 use crate::args::DoctorArgs;
@@ -18,16 +18,29 @@ pub(super) async fn run(session: &Session, args: &DoctorArgs) -> Result<ExitCode
             "give --uri or --vault, or set LIFEBOAT_URI or LIFEBOAT_VAULT, or write lifeboat.toml",
         ));
     }
+    if args.immutability && vault.is_none() {
+        return Err(Failure::usage(
+            "there is no vault to try it on",
+            "give --vault, or set LIFEBOAT_VAULT, or write lifeboat.toml",
+        ));
+    }
     let running = session.begin(Work::Looking)?;
     let diagnosis = running
-        .or_stop(async { Ok::<_, Failure>(doctor(target.as_ref(), vault.as_ref()).await) })
+        .or_stop(async {
+            let mut diagnosis = Diagnosis::default();
+            match &vault {
+                Some(vault) if args.immutability => try_immutability(vault, &mut diagnosis).await,
+                vault => diagnosis = doctor(target.as_ref(), vault.as_ref()).await,
+            }
+            Ok::<_, Failure>(diagnosis)
+        })
         .await?;
     if session.output.json {
         session.output.document(&view::doctor::json(&diagnosis))?;
     } else {
         let ascii = !view::doctor::speaks_utf8();
         session.output.report(&view::doctor::text(&diagnosis, ascii, session.output.colour))?;
-        if target.is_none() {
+        if target.is_none() && !args.immutability {
             session.output.note("the database was not checked: give --uri");
         }
         if vault.is_none() {

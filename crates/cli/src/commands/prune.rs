@@ -11,10 +11,7 @@ use crate::view::prune::Pruned;
 
 pub(super) async fn run(session: &Session, args: &PruneArgs) -> Result<ExitCode> {
     let vaults = session.settings.vaults(&args.vault)?;
-    let mut regions = vec![vaults.writing()?];
-    if let Some(other) = vaults.other() {
-        regions.push(other.open()?);
-    }
+    let regions = vaults.pruning()?;
     let mut retention = session.settings.file.retention.clone();
     if let Some(days) = args.retention_days {
         retention.days = days;

@@ -70,6 +70,67 @@ pub struct VaultSection {
     pub allow_http: bool,
     /// PEM file of certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// Who `prune` is there, when it is somebody else: `[vault.….prune]`.
+    pub prune: Option<Box<CredentialsSection>>,
+}
+
+/// Who to be in a vault. In `[vault.….prune]`, for `prune` alone, so that the credentials of every
+/// day need not be able to delete.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawCredentials")]
+pub struct CredentialsSection {
+    /// Who to be there.
+    pub auth: VaultAuth,
+    /// Where the secret is that `auth` speaks of: `secret_file` or `secret_command`.
+    pub secret: Option<SecretSource>,
+    /// The public half of a key of S3.
+    pub access_key_id: Option<String>,
+    /// The client id of a managed identity.
+    pub client_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCredentials {
+    auth: VaultAuth,
+    secret_file: Option<PathBuf>,
+    secret_command: Option<Vec<String>>,
+    access_key_id: Option<String>,
+    client_id: Option<String>,
+}
+
+impl TryFrom<RawCredentials> for CredentialsSection {
+    type Error = String;
+
+    fn try_from(raw: RawCredentials) -> Result<Self, String> {
+        let secret = SecretSource::choose("secret", raw.secret_file, raw.secret_command)?;
+        let (auth, access_key_id, client_id) = (raw.auth, raw.access_key_id, raw.client_id);
+        let credentials = Self { auth, secret, access_key_id, client_id };
+        credentials.check()?;
+        Ok(credentials)
+    }
+}
+
+impl CredentialsSection {
+    fn check(&self) -> Result<(), String> {
+        let problem = |text: &str| Err(text.to_owned());
+        match (self.auth.needs_secret(), &self.secret) {
+            (true, None) => {
+                return problem("this kind of auth needs secret_file or secret_command");
+            }
+            (false, Some(_)) => {
+                return problem("a secret is set, but auth does not say what it is");
+            }
+            _ => {}
+        }
+        if (self.auth == VaultAuth::AccessKey) != self.access_key_id.is_some() {
+            return problem("access_key_id goes with auth = \"access-key\", and needs it");
+        }
+        if self.client_id.is_some() && self.auth != VaultAuth::ManagedIdentity {
+            return problem("client_id goes with auth = \"managed-identity\"");
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,6 +151,7 @@ struct RawVault {
     #[serde(default)]
     allow_http: bool,
     ca_file: Option<PathBuf>,
+    prune: Option<Box<CredentialsSection>>,
 }
 
 impl TryFrom<RawVault> for VaultSection {
@@ -97,35 +159,24 @@ impl TryFrom<RawVault> for VaultSection {
 
     fn try_from(raw: RawVault) -> Result<Self, String> {
         let secret = SecretSource::choose("secret", raw.secret_file, raw.secret_command)?;
-        let problem = |text: &str| Err(text.to_owned());
         let Some(url) = raw.url else {
-            return problem("the vault has no url");
+            return Err("the vault has no url".to_owned());
         };
-        match (raw.auth.needs_secret(), &secret) {
-            (true, None) => {
-                return problem("this kind of auth needs secret_file or secret_command");
-            }
-            (false, Some(_)) => {
-                return problem("a secret is set, but auth does not say what it is");
-            }
-            _ => {}
-        }
-        if (raw.auth == VaultAuth::AccessKey) != raw.access_key_id.is_some() {
-            return problem("access_key_id goes with auth = \"access-key\", and needs it");
-        }
-        if raw.client_id.is_some() && raw.auth != VaultAuth::ManagedIdentity {
-            return problem("client_id goes with auth = \"managed-identity\"");
-        }
+        let (auth, access_key_id, client_id) = (raw.auth, raw.access_key_id, raw.client_id);
+        let credentials = CredentialsSection { auth, secret, access_key_id, client_id };
+        credentials.check()?;
+        let CredentialsSection { auth, secret, access_key_id, client_id } = credentials;
         Ok(Self {
             config_url: raw.config_url,
-            auth: raw.auth,
+            auth,
             secret,
-            access_key_id: raw.access_key_id,
-            client_id: raw.client_id,
+            access_key_id,
+            client_id,
             endpoint: raw.endpoint,
             region: raw.region,
             allow_http: raw.allow_http,
             ca_file: raw.ca_file,
+            prune: raw.prune,
             ..Self::at(url)
         })
     }
@@ -150,7 +201,19 @@ impl VaultSection {
             region: None,
             allow_http: false,
             ca_file: None,
+            prune: None,
         }
+    }
+
+    /// The section as `prune` uses it: with the credentials that are for it alone, if there are any.
+    #[must_use]
+    pub fn for_pruning(&self) -> Self {
+        let mut section = self.clone();
+        if let Some(credentials) = section.prune.take() {
+            let CredentialsSection { auth, secret, access_key_id, client_id } = *credentials;
+            section = Self { auth, secret, access_key_id, client_id, ..section };
+        }
+        section
     }
 
     /// Where backups of configurations go: `config_url`, else `config-backups` beside a place that
@@ -166,7 +229,8 @@ impl VaultSection {
                 *path = folder.join(&*path);
             }
         }
-        if let Some(secret) = &mut self.secret {
+        let for_prune = self.prune.as_mut().and_then(|prune| prune.secret.as_mut());
+        for secret in self.secret.as_mut().into_iter().chain(for_prune) {
             secret.resolve(folder);
         }
         resolve(folder, &mut self.ca_file);

@@ -20,10 +20,7 @@ pub(super) struct Prune {
 #[async_trait]
 impl Job for Prune {
     async fn run(&self, run: &RunContext) -> Result<Report, JobError> {
-        let mut regions = vec![self.vaults.writing()?];
-        if let Some(other) = self.vaults.other() {
-            regions.push(other.open()?);
-        }
+        let regions = self.vaults.pruning()?;
         let options = PruneOptions {
             grace: self.retention.grace(),
             retention: self.retention.clone(),

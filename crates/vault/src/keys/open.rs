@@ -97,10 +97,19 @@ impl Keys {
 }
 
 impl Opener {
-    /// Which stored bytes hold a range of plain ones.
+    /// Where to begin to read for a range. The library seeks to the beginning of a chunk only when
+    /// it can see the end of the file, so there one byte more is read, and with it the chunk before.
+    fn first(plain: &Range<u64>) -> u64 {
+        plain.start - u64::from(plain.start > 0 && plain.start.is_multiple_of(CHUNK))
+    }
+
+    /// Which stored bytes are needed for a range of plain ones.
     pub(crate) fn stored_range(&self, plain: &Range<u64>) -> Range<u64> {
         let begin = self.header.len() as u64;
-        let chunks = plain.start / CHUNK..plain.end.div_ceil(CHUNK);
+        if plain.is_empty() {
+            return begin..begin;
+        }
+        let chunks = Self::first(plain) / CHUNK..plain.end.div_ceil(CHUNK);
         let at = |chunk: u64| (begin + chunk * (CHUNK + TAG)).min(self.stored);
         at(chunks.start)..at(chunks.end)
     }
@@ -108,6 +117,10 @@ impl Opener {
     /// The plain bytes of a range, from the stored ones that [`stored_range`](Self::stored_range)
     /// told.
     pub(crate) fn open(&self, plain: &Range<u64>, stored: Bytes) -> Result<Bytes, OpenError> {
+        if plain.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let first = Self::first(plain);
         let file = Sparse {
             header: self.header.clone(),
             at: self.stored_range(plain).start,
@@ -117,11 +130,12 @@ impl Opener {
         let decryptor = Decryptor::new(file).map_err(damaged)?;
         let mut stream =
             decryptor.decrypt(std::iter::once(&self.key as &dyn Identity)).map_err(damaged)?;
-        stream.seek(SeekFrom::Start(plain.start)).map_err(damaged)?;
-        let length = usize::try_from(plain.end - plain.start).unwrap_or(usize::MAX);
+        stream.seek(SeekFrom::Start(first)).map_err(damaged)?;
+        let length = usize::try_from(plain.end - first).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
         stream.read_exact(&mut bytes).map_err(damaged)?;
-        Ok(bytes.into())
+        let before = usize::try_from(plain.start - first).unwrap_or(usize::MAX);
+        Ok(Bytes::from(bytes).slice(before..))
     }
 }
 

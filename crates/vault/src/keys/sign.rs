@@ -1,6 +1,8 @@
 //! Signatures of minisign over what a vault holds: made, and checked.
 //!
 //! Always of the prehashed kind (`ED`), whose format <https://jedisct1.github.io/minisign/> tells.
+//! minisign covers neither the first line of a signature, nor how its base64 is spelled. Here both
+//! must be as minisign writes them by itself, so that no byte of a signature can change unseen.
 
 use std::io::Cursor;
 
@@ -8,6 +10,9 @@ use minisign::{PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use super::{KeyError, KeyPair, Keys};
 use crate::Secret;
+
+/// The first line of a signature, behind its mark: what minisign writes unless told otherwise.
+const COMMENT: &str = "signature from minisign secret key";
 
 /// Why a signature is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,13 +48,7 @@ impl Keys {
     pub fn sign(&self, bytes: &[u8], what: &str) -> Result<Option<String>, KeyError> {
         let Some(key) = &self.signer else { return Ok(None) };
         let trusted = format!("lifeboat {what} at {:.0}", jiff::Timestamp::now());
-        let signed = minisign::sign(
-            None,
-            key,
-            bytes,
-            Some(&trusted),
-            Some("signature from a lifeboat secret key"),
-        );
+        let signed = minisign::sign(None, key, bytes, Some(&trusted), Some(COMMENT));
         let signed = signed.map_err(|e| KeyError::new("the key for signatures", e.to_string()))?;
         Ok(Some(signed.into_string()))
     }
@@ -67,9 +66,11 @@ impl Keys {
         let unreadable = |reason: String| SignatureProblem::Unreadable(reason);
         let text = std::str::from_utf8(signature).map_err(|error| unreadable(error.to_string()))?;
         let signature = SignatureBox::from_string(text).map_err(|e| unreadable(e.to_string()))?;
-        // Two spellings of one signature would let a byte change unseen.
-        if signature.to_string().trim_end() != text.trim_end() {
-            return Err(unreadable("it is not written as minisign writes it".to_owned()));
+        let first = signature.untrusted_comment().map_err(|e| unreadable(e.to_string()))?;
+        if first != COMMENT || signature.to_string() != text {
+            return Err(unreadable(
+                "it is not written as minisign writes it without a comment of its own".to_owned(),
+            ));
         }
         let mut ours = self.trusted.iter().filter(|key| key.keynum() == signature.keynum());
         let Some(key) = ours.next() else {

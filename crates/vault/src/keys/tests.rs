@@ -67,6 +67,43 @@ proptest! {
 }
 
 #[test]
+fn ranges_may_begin_and_end_where_chunks_do() {
+    let (_, keys) = pair();
+    for length in [65_535, 65_536, 65_537, 3 * 65_536, 3 * 65_536 + 7] {
+        let plain = sample(length);
+        let (stored, _) = seal(&keys, &plain, 50_000);
+        let opener = opener(&keys, &stored).unwrap();
+        let marks = [0, 1, 65_535, 65_536, 65_537, 2 * 65_536, 3 * 65_536, length - 1, length];
+        for from in marks.into_iter().filter(|from| *from <= length) {
+            for to in marks.into_iter().filter(|to| (from..=length).contains(to)) {
+                let got = read(&opener, &stored, from as u64..to as u64).unwrap();
+                assert_eq!(got, plain[from..to], "{from}..{to} of {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_byte_of_an_encrypted_file_counts() {
+    let (_, keys) = pair();
+    let (stored, _) = seal(&keys, &sample(300), 300);
+    let all = |stored: &Bytes| {
+        opener(&keys, stored).and_then(|opener| read(&opener, stored, 0..300)).is_ok()
+    };
+    assert!(all(&stored));
+    for at in 0..stored.len() {
+        for bit in [0x01, 0x20, 0x80] {
+            let mut changed = stored.to_vec();
+            changed[at] ^= bit;
+            assert!(!all(&changed.into()), "byte {at} with {bit:#x}");
+        }
+    }
+    for len in 0..stored.len() {
+        assert!(!all(&stored.slice(..len)), "{len} bytes");
+    }
+}
+
+#[test]
 fn every_recipient_opens_and_nobody_else() {
     let (first, _) = pair();
     let (second, reading) = pair();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lifeboat_archive::Codec;
 use lifeboat_testkit::azurite::{ACCOUNT, Azurite, SECOND_ACCOUNT};
-use lifeboat_vault::{Address, Credentials, Error, Retry, Secret, Vault, VaultConfig};
+use lifeboat_vault::{Address, Attempt, Credentials, Error, Retry, Secret, Vault, VaultConfig};
 
 use crate::support::{
     NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, noise, objects, verify,
@@ -150,10 +150,42 @@ async fn wrong_and_narrow_credentials() {
     let error = harmless(writer.remove(&name(0)).await, "sig=");
     assert!(matches!(error, Error::Denied { .. }), "{error:?}");
     assert_eq!(check_whole(&writer).await, [name(1), name(0)]);
+    // What it has written it can overwrite, but not delete.
+    let tried = writer.try_immutability().await.unwrap();
+    assert_eq!(tried.overwrite, Attempt::Lost, "{tried:?}");
+    assert!(matches!(tried.delete, Attempt::Refused(_)) && !tried.is_given(), "{tried:?}");
     // What it leaves behind is for somebody who may.
     good.remove_leftovers(NO_GRACE).await.unwrap();
     check_clean_up(&good).await;
     assert_eq!(check_whole(&good).await, [name(1), name(0)]);
+}
+
+#[tokio::test]
+async fn credentials_that_can_take_nothing_away() {
+    let azurite = Azurite::start(&[ACCOUNT]).await.unwrap();
+    azurite.create_container(ACCOUNT.0, "backups").await.unwrap();
+    let good = with_key(&azurite, "backups");
+    // Read, create, list: neither write, which overwrites, nor delete.
+    let sas = azurite.sas(ACCOUNT.0, "backups", "rcl").unwrap();
+    let credentials = Credentials::AzureSas(sas.into());
+    let writer = Vault::open(&config(&azurite, "backups").with_credentials(credentials)).unwrap();
+    for (second, size) in [(0, 100), (1, 9_000_000)] {
+        Sample::new(&name(second), Codec::Zstd, size).store(&writer).await.unwrap();
+    }
+    assert_eq!(check_whole(&writer).await, [name(1), name(0)]);
+    let tried = writer.try_immutability().await.unwrap();
+    assert!(tried.is_given() && tried.left.is_some(), "{tried:?}");
+    assert!(matches!(tried.overwrite, Attempt::Refused(_)), "{tried:?}");
+    assert!(matches!(tried.delete, Attempt::Refused(_)), "{tried:?}");
+    let error = harmless(writer.remove(&name(0)).await, "sig=");
+    assert!(matches!(error, Error::Denied { .. }), "{error:?}");
+    assert_eq!(check_whole(&writer).await, [name(1), name(0)]);
+    // Claims and the like stay until somebody comes who may delete.
+    assert!(!writer.leftovers(NO_GRACE).await.unwrap().removable.is_empty());
+    check_clean_up(&good).await;
+    assert_eq!(check_whole(&good).await, [name(1), name(0)]);
+    let tried = good.try_immutability().await.unwrap();
+    assert_eq!((tried.overwrite, tried.delete), (Attempt::Lost, Attempt::Lost));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use lifeboat_archive::Codec;
 use lifeboat_vault::{Address, Error, Retry, Vault, VaultConfig};
 
+use crate::keys::Pairs;
 use crate::support::{
     NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, objects, raw, verify,
 };
@@ -26,11 +27,16 @@ pub(crate) fn late(vault: &Vault, lists: usize, object: String, bytes: Bytes) ->
 /// A backup of two parts.
 static LARGE: LazyLock<Sample> = LazyLock::new(|| Sample::new(&name(1), Codec::Zstd, 9_000_000));
 
+/// Of the vault of [`Scenario::StoreSealed`].
+static KEYS: LazyLock<Pairs> = LazyLock::new(Pairs::new);
+
 /// What is going on when the fault happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scenario {
     StoreSmall,
     StoreLarge,
+    /// Encrypted, and signed.
+    StoreSealed,
     Abort,
     List,
     Read,
@@ -43,7 +49,9 @@ enum Scenario {
 impl Scenario {
     async fn prepare(self, vault: &Vault) {
         match self {
-            Self::Remove | Self::Read => Sample::small(&name(1)).store(vault).await.unwrap(),
+            Self::Remove | Self::Read => {
+                Sample::small(&name(1)).store(vault).await.unwrap();
+            }
             Self::CleanUp => {
                 for second in 2..4 {
                     let mut writer = vault.begin(&name(second), Codec::Zstd).await.unwrap();
@@ -60,8 +68,10 @@ impl Scenario {
 
     async fn run(self, vault: &Vault) -> Result<(), Error> {
         match self {
-            Self::StoreSmall => Sample::small(&name(1)).store(vault).await,
-            Self::StoreLarge => LARGE.store(vault).await,
+            Self::StoreSmall | Self::StoreSealed => {
+                Sample::small(&name(1)).store(vault).await.map(|_| ())
+            }
+            Self::StoreLarge => LARGE.store(vault).await.map(|_| ()),
             Self::Abort => {
                 let mut writer = vault.begin(&name(1), Codec::Zstd).await?;
                 for piece in &LARGE.pieces {
@@ -112,7 +122,10 @@ async fn once(folder: bool, retry: Retry, scenario: Scenario, fault: Fault, at: 
     } else {
         Address::Memory(temp.path().display().to_string())
     };
-    let vault = Vault::open(&VaultConfig::new(address).with_retry(retry)).unwrap();
+    let mut vault = Vault::open(&VaultConfig::new(address).with_retry(retry)).unwrap();
+    if scenario == Scenario::StoreSealed {
+        vault = vault.with_keys(KEYS.keys());
+    }
     Sample::small(&name(0)).store(&vault).await.unwrap();
     scenario.prepare(&vault).await;
 
@@ -137,7 +150,7 @@ async fn once(folder: bool, retry: Retry, scenario: Scenario, fault: Fault, at: 
     }
     let listed = check_whole(&vault).await;
     assert!(listed.contains(&name(0)), "{context}: the good backup is gone");
-    if matches!(scenario, Scenario::StoreSmall | Scenario::StoreLarge) {
+    if matches!(scenario, Scenario::StoreSmall | Scenario::StoreLarge | Scenario::StoreSealed) {
         // Killed, it may have been done already.
         if let Some(result) = &result {
             assert_eq!(result.is_ok(), listed.contains(&name(1)), "{context}");
@@ -185,6 +198,7 @@ macro_rules! scenarios {
 scenarios! {
     storing_a_small_backup: StoreSmall,
     storing_a_large_backup: StoreLarge,
+    storing_what_is_encrypted_and_signed: StoreSealed,
     aborting: Abort,
     listing: List,
     reading: Read,

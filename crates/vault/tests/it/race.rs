@@ -24,7 +24,7 @@ pub(crate) async fn race(vault: &Vault, rounds: i64) {
             let name = name(lane * 1000 + round);
             let size = if round % 3 == 0 { 9_000_000 } else { 1000 };
             match Sample::new(&name, Codec::Zstd, size).store(vault).await {
-                Ok(()) => stored.push(name),
+                Ok(_) => stored.push(name),
                 Err(
                     Error::Discarded { .. }
                     | Error::Incomplete { .. }

@@ -9,7 +9,7 @@ use lifeboat_archive::read::Frames;
 use lifeboat_archive::{
     Assembler, BackupKind, BackupName, Codec, Compression, FrameWriter, Manifest, Tool, encode,
 };
-use lifeboat_vault::{Error, ObjectStore, Retry, Vault};
+use lifeboat_vault::{Error, FileKind, ObjectStore, Retry, Vault};
 use object_store::PutOptions;
 use object_store::path::Path;
 
@@ -173,6 +173,9 @@ pub(crate) async fn check_clean_up(vault: &Vault) {
     let mut expected = Vec::new();
     for name in &names {
         let manifest = vault.manifest(name).await.unwrap();
+        if vault.keys().signs() {
+            expected.push(name.file_name(FileKind::Signature));
+        }
         expected.extend([manifest.file_name(), manifest.archive.file]);
     }
     expected.sort();
