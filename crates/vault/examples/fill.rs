@@ -75,7 +75,8 @@ async fn store(
         config: None,
         options: std::collections::BTreeMap::new(),
     };
-    Ok(writer.commit(&manifest).await?)
+    writer.commit(&manifest).await?;
+    Ok(())
 }
 
 /// Lines like those of a graph of source code.

@@ -60,7 +60,10 @@ fn free_port() -> SocketAddr {
 fn equipment(settings: &Path) -> Result<Equipment, String> {
     let config = Config::load(settings).map_err(|error| error.to_string())?;
     let section = config.vault.primary.clone().ok_or("no vault")?;
-    let vaults = Vaults::new(RegionConfig { role: None, section }, None);
+    let vaults = Vaults::new(
+        RegionConfig { keys: lifeboat::config::KeySections::default(), role: None, section },
+        None,
+    );
     let vault = vaults.writing().map_err(|error| error.to_string())?.databases().clone();
     let folder = settings.parent().unwrap().to_owned();
     Ok(Equipment { config, folder, target: None, vaults, vault })

@@ -57,7 +57,7 @@ pub(crate) async fn what_is_encrypted_and_signed_comes_out(plain: &Vault) {
         assert!(matches!(error, Error::NoKey { any: false, .. }), "{error}");
     }
     assert_eq!(objects(&vault).await.len(), 9);
-    assert!(vault.list().await.unwrap().iter().all(|listed| listed.is_intact()));
+    assert!(vault.list().await.unwrap().iter().all(lifeboat_vault::Listed::is_intact));
 
     let second = memory(&format!("copy-{plain}"));
     vault.copy_to(&name(1), &second, &|_| {}).await.unwrap();
