@@ -48,8 +48,12 @@ impl Keys {
     pub fn sign(&self, bytes: &[u8], what: &str) -> Result<Option<String>, KeyError> {
         let Some(key) = &self.signer else { return Ok(None) };
         let trusted = format!("lifeboat {what} at {:.0}", jiff::Timestamp::now());
-        let signed = minisign::sign(None, key, bytes, Some(&trusted), Some(COMMENT));
-        let signed = signed.map_err(|e| KeyError::new("the key for signatures", e.to_string()))?;
+        let failed =
+            |error: minisign::PError| KeyError::new("the key for signatures", error.to_string());
+        // Given the public half, the library checks what it has signed.
+        let public = PublicKey::from_secret_key(key).map_err(failed)?;
+        let signed = minisign::sign(Some(&public), key, bytes, Some(&trusted), Some(COMMENT));
+        let signed = signed.map_err(failed)?;
         Ok(Some(signed.into_string()))
     }
 
@@ -86,6 +90,9 @@ pub(super) fn secret_key(key: &Secret, password: Option<&Secret>) -> Result<Secr
     let what = "the secret key for signatures";
     let parse = || SecretKeyBox::from_string(key.expose());
     let boxed = parse().map_err(|error| KeyError::new(what, error.to_string()))?;
+    if let Some(key) = without_checksum(key) {
+        return Ok(key);
+    }
     // Who has a password for a key without one need not be bothered.
     if let Ok(key) = boxed.into_unencrypted_secret_key() {
         return Ok(key);
@@ -98,6 +105,19 @@ pub(super) fn secret_key(key: &Secret, password: Option<&Secret>) -> Result<Secr
         .map_err(|_| {
             KeyError::new(what, "it is no secret key of minisign, or the password is wrong")
         })
+}
+
+/// The key as `minisign -W` writes it: without a password, and without the checksum that the library
+/// insists on.
+fn without_checksum(key: &Secret) -> Option<SecretKey> {
+    use base64::Engine as _;
+
+    /// Algorithms, salt, limits, the key's id and both halves, its checksum.
+    const SIZE: usize = 158;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(key.expose().lines().nth(1)?);
+    let bytes = bytes.ok().filter(|bytes| bytes.len() == SIZE)?;
+    let is_plain = bytes[2..4] == [0; 2] && bytes[SIZE - 32..] == [0; 32];
+    if is_plain { SecretKey::from_bytes(&bytes).ok() } else { None }
 }
 
 /// The public key in a text: its line alone, or a file with the comment above it.

@@ -190,7 +190,7 @@ fn keys_that_cannot_be_used_are_told_and_never_shown() {
     assert!(error.contains("a secret key") && !error.contains(&secret), "{error}");
     let error = Keys::default().with_recipient("age1nonsense").unwrap_err().to_string();
     assert!(error.contains("age1nonsense"), "{error}");
-    assert_eq!(KeyPair::recipients_of(&pair.secret).unwrap(), [pair.public.clone()]);
+    assert_eq!(KeyPair::recipients_of(&pair.secret).unwrap(), std::slice::from_ref(&pair.public));
 
     let keys = Keys::default().with_identities(|| Ok(vec![Secret::new("AGE-SECRET-KEY-1BAD")]));
     let stored = Keys::default()
