@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     deny, layers,
-    run::{cargo, lines, program, run},
+    run::{cargo, lines, run},
     setup,
     tally::Tally,
 };
@@ -53,9 +53,6 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
         steps.push(step("lints", || check(run(&mut clippy()))));
     }
     steps.push(step("tests", || tests(&options.cargo)));
-    if options.cargo.is_empty() {
-        steps.push(step("crash campaign, cut short", || check(crash())));
-    }
 
     heading("summary");
     let mut sum = Tally::default();
@@ -113,12 +110,6 @@ fn clippy() -> std::process::Command {
         "--",
         "--deny=warnings",
     ]))
-}
-
-/// A round on each line, by this very program.
-fn crash() -> anyhow::Result<()> {
-    let arguments = ["crash", "--rounds", "2", "--minutes", "5"];
-    run(&mut program(env::current_exe()?, arguments))
 }
 
 fn tests(arguments: &[String]) -> (Tally, String) {
