@@ -29,13 +29,13 @@ pub(super) async fn run_database(session: &Session, args: BackupArgs) -> Result<
     if let Some(why) = why {
         session.output.note(&format!("the backup is {method}: {why}"));
     }
-    let vault = settings.vault(&args.vault)?;
     let target = match (method, home) {
         (Method::Physical, Some(home)) => {
             From::Physical { home, server: settings.optional_target(&args.database)? }
         }
         _ => From::Logical(settings.target(&args.database)?),
     };
+    let vault = settings.vault(&args.vault)?;
     let address = vault.to_string();
     let running = session.begin(Work::Backup)?;
     let display = running.show();
