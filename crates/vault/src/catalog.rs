@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use lifeboat_archive::{BackupName, Digest, FileKind, Manifest, ManifestError};
 use object_store::ObjectMeta;
 
-use crate::claim::Tombstone;
 use crate::error::translate::Place;
 use crate::vault::{MAX_MANIFEST, modified, object_name, parse_manifest};
 use crate::{Certified, Damage, Error, Vault};
@@ -151,7 +150,7 @@ impl Vault {
             Ok(None) => return Ok(None),
             Ok(Some(Err(size))) => Err(Damage::TooLarge(size)),
             Ok(Some(Ok(found))) => {
-                if Tombstone::parse(&found, &name).is_some() {
+                if self.tombstone(&found, &name).await?.is_some() {
                     return Ok(None);
                 }
                 digest = Some(Digest::of(&found));

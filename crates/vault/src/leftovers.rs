@@ -186,7 +186,7 @@ impl Vault {
         {
             match self.get_small(object_name(meta), MAX_MANIFEST).await? {
                 Some(Ok(bytes)) => {
-                    tombstone = Tombstone::parse(&bytes, name);
+                    tombstone = self.tombstone(&bytes, name).await?;
                     if let Err(Damage::Manifest(error)) = parse_manifest(&bytes, name)
                         && tombstone.is_none()
                         && is_foreign(name, &group, &error)
@@ -316,10 +316,11 @@ impl Vault {
         Ok(())
     }
 
-    /// Deletes what stands under a tombstone; the tombstone last.
+    /// Deletes what stands under a tombstone; the signature first, without which the tombstone
+    /// counts, and the tombstone last.
     async fn delete_dead(&self, name: &BackupName, archive: &str) -> Result<(), Error> {
-        self.delete(archive).await?;
         self.delete_beside(name).await?;
+        self.delete(archive).await?;
         self.delete(&name.claim_file()).await?;
         self.delete(&name.manifest_file()).await?;
         Ok(())

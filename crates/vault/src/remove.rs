@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use lifeboat_archive::{BackupName, FileKind};
 
-use crate::claim::{Claim, Purpose, Tombstone};
+use crate::claim::{Claim, Purpose};
 use crate::vault::{Created, MAX_MANIFEST, parse_manifest};
 use crate::{Error, Vault};
 
@@ -21,7 +21,7 @@ impl Vault {
         let manifest_file = name.manifest_file();
         let claim_file = name.claim_file();
         let manifest = match self.get_small(&manifest_file, MAX_MANIFEST).await? {
-            Some(Ok(bytes)) if Tombstone::parse(&bytes, name).is_some() => {
+            Some(Ok(bytes)) if self.tombstone(&bytes, name).await?.is_some() => {
                 return Err(self.not_found(name));
             }
             // One that is too large is damaged as well as any.

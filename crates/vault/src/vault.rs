@@ -173,7 +173,7 @@ impl Vault {
             return Err(self.not_found(name));
         };
         let bytes = bytes.map_err(|size| self.damaged(name, Damage::TooLarge(size)))?;
-        if Tombstone::parse(&bytes, name).is_some() {
+        if self.tombstone(&bytes, name).await?.is_some() {
             return Err(self.not_found(name));
         }
         let manifest = parse_manifest(&bytes, name).map_err(|damage| self.damaged(name, damage))?;
@@ -181,6 +181,25 @@ impl Vault {
             .await?
             .map_err(|problem| self.damaged(name, Damage::Signature(problem)))?;
         Ok((manifest, bytes))
+    }
+
+    /// The tombstone in the place of a manifest, when there is one that counts.
+    ///
+    /// Where signatures are asked for, none counts beside a signature: the first thing that goes
+    /// with a discarded backup is its signature, and a tombstone is signed by nobody. Else whoever
+    /// may overwrite a manifest, and not delete it, could have a cleaner do that for them.
+    pub(crate) async fn tombstone(
+        &self,
+        bytes: &[u8],
+        name: &BackupName,
+    ) -> Result<Option<Tombstone>, Error> {
+        let Some(tombstone) = Tombstone::parse(bytes, name) else { return Ok(None) };
+        if self.keys().demands_signatures()
+            && self.head(&name.file_name(FileKind::Signature)).await?.is_some()
+        {
+            return Ok(None);
+        }
+        Ok(Some(tombstone))
     }
 
     /// Checks the signature of a file of a backup, when signatures are asked for.

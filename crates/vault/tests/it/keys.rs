@@ -9,7 +9,7 @@ use lifeboat_vault::{
     VaultConfig,
 };
 
-use crate::support::{QUICK, Sample, name, objects, plant, raw, steal, verify};
+use crate::support::{NO_GRACE, QUICK, Sample, name, objects, plant, raw, steal, verify};
 
 /// Keys that do everything, and their halves.
 pub(crate) struct Pairs {
@@ -151,6 +151,45 @@ async fn every_byte_of_a_signed_manifest_and_its_signature_counts() {
         plant(&vault, &file, bytes).await;
         vault.manifest(&name(0)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_forged_tombstone_hides_and_deletes_nothing_that_is_signed() {
+    let plain = memory("tombstone");
+    let vault = plain.with_keys(Pairs::new().keys());
+    let stored = Sample::small(&name(0)).store(&vault).await.unwrap();
+    let before = objects(&vault).await;
+    // All of it can be known to whoever may overwrite.
+    let tombstone = format!(
+        r#"{{"discarded":"{}","archive":"{}","token":"00000000-0000-4000-8000-000000000000","since":"2026-11-24T02:00:00Z"}}"#,
+        name(0),
+        stored.archive.file
+    );
+    plant(&vault, &name(0).manifest_file(), tombstone).await;
+
+    let listed = vault.list().await.unwrap();
+    assert!(matches!(listed[0].manifest, Err(Damage::Manifest(_))), "{listed:?}");
+    let error = vault.manifest(&name(0)).await.unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert!(vault.leftovers(NO_GRACE).await.unwrap().removable.is_empty());
+    vault.remove_leftovers(NO_GRACE).await.unwrap();
+    assert_eq!(objects(&vault).await, before);
+    // A person who has seen it may still take it away.
+    vault.remove(&name(0)).await.unwrap();
+    assert!(objects(&vault).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_signing_writer_left_is_cleaned_up() {
+    let plain = memory("left");
+    let vault = plain.with_keys(Pairs::new().keys());
+    // Killed between the signature and the manifest.
+    let mut writer = vault.begin(&name(0), Codec::Zstd).await.unwrap();
+    writer.put("half of it".into()).await.unwrap();
+    drop(writer);
+    plant(&vault, &name(0).file_name(FileKind::Signature), "signed").await;
+    vault.remove_leftovers(NO_GRACE).await.unwrap();
+    assert!(objects(&vault).await.is_empty());
 }
 
 fn run(program: &str, arguments: &[&str], folder: &FsPath) -> Output {
