@@ -358,13 +358,18 @@ impl Error {
             Self::Vault(lifeboat_vault::Error::VaultMissing { .. }) => ExitCode::VaultMissing,
             Self::Vault(lifeboat_vault::Error::NoKey { .. }) => ExitCode::WrongKey,
             Self::Vault(error) if error.is_leased() => ExitCode::Locked,
-            Self::Database(Database::NotEmpty { .. } | Database::ForeignSchema { .. })
+            Self::Database(
+                Database::NotEmpty { .. }
+                | Database::ForeignSchema { .. }
+                | Database::Server(lifeboat_server::Error::AlreadyRunning { .. }),
+            )
             | Self::DatabaseExists { .. }
             | Self::VersionRefused { .. }
             | Self::NotAlone { .. } => ExitCode::GuardRefused,
-            Self::Config(_) | Self::NoHome | Self::Vault(lifeboat_vault::Error::Key(_)) => {
-                ExitCode::Usage
-            }
+            Self::Config(_)
+            | Self::NoHome
+            | Self::Ship(crate::ship::ShipError::Passphrase { .. })
+            | Self::Vault(lifeboat_vault::Error::Key(_)) => ExitCode::Usage,
             Self::NeitherVault { first, .. } => first.exit_code(),
             Self::Interrupted | Self::Database(Database::Interrupted) => ExitCode::Interrupted,
             Self::RolledBack { cause, .. } | Self::HomeRolledBack { cause }

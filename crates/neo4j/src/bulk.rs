@@ -24,6 +24,8 @@ use crate::logical::{self, Payload, Source};
 use crate::progress::{Phase, Progress};
 use stage::Stage;
 
+/// Heap of the importer, which takes more outside of it.
+const IMPORT_HEAP_MIB: u32 = 1024;
 /// Memory of the private server; building indexes is what it does most.
 const HEAP_MIB: u32 = 1024;
 const PAGE_CACHE_MIB: u32 = 512;
@@ -109,7 +111,7 @@ fn staging_folder(home: &Path) -> Result<tempfile::TempDir> {
 }
 
 async fn import(options: &BulkOptions, stage: &Stage) -> Result<()> {
-    let tool = AdminTool::new(&options.installation, &options.home);
+    let tool = AdminTool::new(&options.installation, &options.home).heap_mib(IMPORT_HEAP_MIB);
     let mut arguments = vec!["database".to_owned(), "import".to_owned(), "full".to_owned()];
     arguments.extend(stage.arguments());
     arguments.push(options.database.clone());

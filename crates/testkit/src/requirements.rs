@@ -41,6 +41,7 @@ pub fn missing() -> Vec<Missing> {
     need(on_path("gzip"), "gzip", &["gzip"]);
     need(on_path("age"), "age", &["age"]);
     need(on_path("minisign"), "minisign", &["minisign"]);
+    need(on_path("b3sum"), "b3sum", &["b3sum"]);
     missing
 }
 

@@ -56,7 +56,7 @@ async fn a_home_gets_another_database_and_the_old_one_is_kept() {
     let replace = ["--replace", "--yes"];
 
     // Not under a running server, not without being told to, not without a yes.
-    restore(&replace).await.code(1).says("is running on").says("hint: stop it first");
+    restore(&replace).await.code(13).says("is running on").says("hint: stop it first");
     server.stop().await.unwrap();
     restore(&[]).await.code(13).says("exists").says("--replace");
     restore(&["--replace"]).await.code(13).says("--yes");

@@ -179,7 +179,7 @@ async fn a_physical_restore_is_the_graph_of_a_logical_backup() {
     std::fs::create_dir(&target).unwrap();
     let into = target.to_str().unwrap().to_owned();
     run(&["restore", "graph", "--into-home", &into]).await.code(1).says("is a logical backup");
-    run(&["restore", "files", "--into-home", &home]).await.code(1).says("is running on");
+    run(&["restore", "files", "--into-home", &home]).await.code(13).says("is running on");
 
     // A server is tried on the files before they count.
     let [lib, java] = installation(database.server);

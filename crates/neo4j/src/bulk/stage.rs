@@ -21,6 +21,10 @@ const SHAPES: usize = 400;
 const BUFFER: usize = 256 << 10;
 /// The importer's own default.
 const READ_BUFFER: usize = 4 << 20;
+/// Bytes of a file with texts of several lines, at most, unless one row has more: less than the
+/// importer's buffer. Where it cuts a file into chunks it looks for the end of a row backwards, and
+/// takes a quote or a comma in a text for the end of a field (`MultiLineChunker` of 5.26).
+const MULTILINE_PART: usize = READ_BUFFER / 2;
 
 /// What was staged.
 #[derive(Debug)]
@@ -55,10 +59,28 @@ struct Shape {
 #[derive(Debug)]
 struct Group {
     shape: Shape,
-    data: PathBuf,
     header: PathBuf,
+    /// The files with its rows, all but the last of which are full.
+    parts: Vec<PathBuf>,
     out: Appender,
+    /// Bytes in the last file.
+    size: usize,
     rows: u64,
+}
+
+impl Group {
+    fn write(&mut self, row: &[u8]) -> io::Result<()> {
+        if self.shape.multiline && self.size > 0 && self.size + row.len() > MULTILINE_PART {
+            self.out.flush()?;
+            let part = self.parts[0].with_extension(format!("{}.csv", self.parts.len()));
+            self.out = Appender::new(part.clone())?;
+            self.parts.push(part);
+            self.size = 0;
+        }
+        self.size += row.len();
+        self.rows += 1;
+        self.out.write(row)
+    }
 }
 
 /// Appends to a file by large writes, without holding it open.
@@ -182,7 +204,8 @@ impl Stage {
         text.push('\n');
         std::fs::write(&header, text)?;
         let out = Appender::new(data.clone())?;
-        self.groups.push(Group { shape: shape.clone(), data, header, out, rows: 0 });
+        let parts = vec![data];
+        self.groups.push(Group { shape: shape.clone(), header, parts, out, size: 0, rows: 0 });
         self.by_shape.insert(shape, index);
         Ok(Some(index))
     }
@@ -286,8 +309,7 @@ impl Stage {
         }
         row.push(b'\n');
         self.longest = self.longest.max(row.len());
-        self.groups[group].rows += 1;
-        self.groups[group].out.write(row)
+        self.groups[group].write(row)
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -318,9 +340,11 @@ impl Stage {
         let mut multiline = Vec::new();
         for group in self.groups.iter().filter(|group| group.rows > 0) {
             let flag = if group.shape.node { "nodes" } else { "relationships" };
-            arguments.push(format!("--{flag}={},{}", group.header.display(), group.data.display()));
+            let parts: Vec<String> =
+                group.parts.iter().map(|part| part.display().to_string()).collect();
+            arguments.push(format!("--{flag}={},{}", group.header.display(), parts.join(",")));
             if group.shape.multiline {
-                multiline.push(group.data.display().to_string());
+                multiline.extend(parts);
             }
         }
         if !multiline.is_empty() {
