@@ -30,7 +30,7 @@ Exit codes:
     2  called wrongly, or the settings cannot be used
     3  done, but not all of it
    10  the vault does not exist
-   11  somebody else holds the lock
+   11  somebody else holds the lease
    12  the key does not open the backup
    13  refused, to protect data that is there
    14  an objective (RTO, RPO) is missed
@@ -105,6 +105,10 @@ pub(crate) enum Command {
     Replicate(ReplicateArgs),
     /// Remove backups past their retention, and what interrupted runs left behind
     Prune(PruneArgs),
+    /// Ship the transaction logs of a server into the vault, as they are written
+    Ship(ShipArgs),
+    /// Show to which points in time can be recovered, and what is at stake
+    Status(StatusArgs),
     /// Check that everything is there that a backup and a restore will need
     Doctor(DoctorArgs),
     /// Do everything on time: run the jobs that the settings schedule, until stopped
@@ -422,6 +426,71 @@ pub(crate) struct PruneArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    long_about = "Ship the transaction logs of a server into the vault, as they are written\n\n\
+    Runs beside the server, until it is stopped. Physical backups are taken as bases when they are \
+    due; a base and the log after it can be restored to any transaction or time. Where to go on is \
+    told by the vault, so it may be killed and started again at any time.",
+    after_help = "\
+Examples:
+  lifeboat ship --neo4j-home /var/lib/neo4j --vault /mnt/backups
+  lifeboat ship --wait --json
+  lifeboat ship --once"
+)]
+pub(crate) struct ShipArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Home of the server, whose data folder can be read from here
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_NEO4J_HOME", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j_home: Option<PathBuf>,
+    /// The folder with Neo4j's `lib`, which tells the version for a base when no server is given to
+    /// ask
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j: Option<PathBuf>,
+    /// How often to look for new transactions, as in 1s
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(crate) interval: std::time::Duration,
+    /// Wait while another shipper is at work, instead of failing
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Ship what there is, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Take a base when the newest is older
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub(crate) base_every: std::time::Duration,
+    /// Take a base when more log than this has gathered since the newest
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = bytes)]
+    pub(crate) base_after: u64,
+    /// Take no bases; without one, no log can be replayed
+    #[arg(long)]
+    pub(crate) no_base: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Show to which points in time can be recovered, and what is at stake\n\n\
+    With the home of the server, its own log tells which transactions are not shipped. Exits with \
+    14 when more is at stake than the objective allows.",
+    after_help = "\
+Examples:
+  lifeboat status --neo4j-home /var/lib/neo4j
+  lifeboat status --rpo 30s --json"
+)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Home of the server, whose data folder can be read from here
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_NEO4J_HOME", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j_home: Option<PathBuf>,
+    /// How much may be lost at most (RPO), as in 30s; else `objectives.rpo` of the settings
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) rpo: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(
     long_about = "Check that everything is there that a backup and a restore will need\n\n\
     Checks the database, the vault, or both, as far as they are set. Each check does the thing \
     itself, and leaves no trace: a node is created and rolled back, an object is written, read and \
@@ -645,6 +714,18 @@ fn note(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=TEXT".to_owned()),
     }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "write it as a number with MiB or GiB, as in 4GiB".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits.parse().map_err(|_| wrong())?;
+    let unit = match &text[digits.len()..] {
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    Ok(u64::from(number) * unit)
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {

@@ -17,7 +17,9 @@ mod restore_config;
 mod restore_set;
 mod serve;
 mod sets;
+mod ship;
 mod show;
+mod status;
 mod verify;
 
 use std::sync::Arc;
@@ -116,6 +118,8 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         },
         Command::Replicate(args) => Box::pin(replicate::run(&session, args)).await,
         Command::Prune(args) => prune::run(&session, &args).await,
+        Command::Ship(args) => ship::run(&session, &args).await,
+        Command::Status(args) => status::run(&session, &args).await,
         Command::Doctor(args) => doctor::run(&session, &args).await,
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Jobs(command) => jobs::run(&session, command).await,

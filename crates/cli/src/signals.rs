@@ -26,6 +26,8 @@ pub(crate) enum Work {
     RestoreConfig,
     /// The service.
     Serving,
+    /// Shipping logs.
+    Ship,
 }
 
 /// Which signal came first.
@@ -102,6 +104,7 @@ fn stopping(work: Work, cleared: bool) -> &'static str {
         (Work::Replicate, _) => "stopping; what is copied stays, and the next run goes on",
         (Work::RestoreConfig, _) => "stopping between two files; once more stops at once",
         (Work::Serving, _) => "stopping: what is running stops safely; once more stops at once",
+        (Work::Ship, _) => "stopping when what there is has been shipped; once more stops at once",
     }
 }
 
@@ -128,5 +131,6 @@ fn stopped(work: Work, cleared: bool) -> &'static str {
         }
         (Work::RestoreConfig, _) => "stopped; run the same command again, which goes on",
         (Work::Serving, _) => "stopped; what was running is taken up again by the next start",
+        (Work::Ship, _) => "stopped; the next `lifeboat ship` goes on in the vault where it ends",
     }
 }

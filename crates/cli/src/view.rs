@@ -15,7 +15,9 @@ pub(crate) mod prune;
 pub(crate) mod replicate;
 pub(crate) mod restore;
 pub(crate) mod restore_config;
+pub(crate) mod ship;
 pub(crate) mod show;
+pub(crate) mod status;
 pub(crate) mod trial;
 pub(crate) mod verify;
 

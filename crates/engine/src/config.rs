@@ -22,6 +22,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use lifeboat_bolt::Uri;
 use serde::{Deserialize, Deserializer, de};
@@ -70,6 +71,8 @@ pub struct Config {
     pub service: ServiceSection,
     /// `[schedule.…]`: what the service does, and when.
     pub schedule: Schedules,
+    /// `[objectives]`: what recovery has to achieve.
+    pub objectives: Objectives,
 }
 
 /// `[database]`.
@@ -122,6 +125,15 @@ impl TryFrom<RawDatabase> for DatabaseSection {
             neo4j_home: raw.neo4j_home,
         })
     }
+}
+
+/// `[objectives]`: what recovery has to achieve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objectives {
+    /// How much may be lost at most (RPO), as in `30s`, `5m` or `24h`.
+    #[serde(deserialize_with = "duration::duration")]
+    pub rpo: Option<Duration>,
 }
 
 impl Config {

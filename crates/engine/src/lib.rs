@@ -20,6 +20,7 @@ pub mod restore_config;
 pub mod select;
 pub mod sets;
 pub mod ship;
+pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod trial;

@@ -15,6 +15,7 @@
 
 mod calendar;
 pub mod hold;
+mod logs;
 mod look;
 pub mod plan;
 mod release;
@@ -30,6 +31,7 @@ use lifeboat_vault::{Lease, Leftovers, Listed, Removed};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Retention;
+use crate::ship::Dropped;
 use crate::vaults::{self, Region};
 use crate::{Error, Result};
 use hold::Hold;
@@ -95,6 +97,8 @@ pub struct VaultReport {
     pub leftovers: Leftovers,
     /// What became of the leftovers; empty when nothing was to be done.
     pub removed: Removed,
+    /// Shipped logs that no backup needs any more: dropped, or to be dropped.
+    pub logs: Dropped,
 }
 
 /// What `prune` did, or would do.
@@ -166,7 +170,7 @@ async fn prune_held(
 ) -> Result<PruneReport> {
     let now = now(&sides, options).await?;
     let backups = candidates(&sides);
-    let needed = BTreeMap::new();
+    let needed = logs::needed(&sides, &options.retention, now).await?;
     let mut released = released(&sides).await?;
     let decide = |released: &BTreeSet<BackupName>| {
         let circumstances = Circumstances { now, needed: &needed, released };
@@ -203,11 +207,17 @@ async fn prune_held(
             withheld,
             leftovers: std::mem::take(&mut side.leftovers),
             removed: Removed::default(),
+            logs: Dropped::default(),
         });
     }
-    if !options.dry_run {
-        for (side, report) in sides.iter().zip(&mut reports) {
+    // What is on hold or withheld keeps its logs.
+    let drops = plan.holds.is_empty() && absent.is_none();
+    for (side, report) in sides.iter().zip(&mut reports) {
+        if !options.dry_run {
             carry_out(side, report, options, now, leases, cancel).await?;
+        }
+        if drops && report.withheld.is_none() {
+            report.logs = logs::drop_logs(side, &report.backups, options.dry_run).await?;
         }
     }
     Ok(PruneReport { holds: plan.holds, vaults: reports, absent })

@@ -12,6 +12,7 @@
 //! not the one that was shipped, a new timeline begins, and a new base is taken, since bases and
 //! segments of different timelines never fit together.
 
+mod bases;
 mod follow;
 mod pack;
 mod recovery;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_archive::BackupName;
-use lifeboat_neo4j::txlog::LogError;
+use lifeboat_neo4j::txlog::{LogError, LogPosition};
 
 use lifeboat_vault::{Lease, Vault};
 use serde::Serialize;
@@ -39,10 +40,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Result};
+pub use bases::{PhysicalBases, base, bases, bases_of};
 use follow::{Follower, Guard};
 pub use pack::{Dropped, Packed, drop_unneeded, pack};
 pub use recovery::{BaseLog, Gap, LogPiece, Reached, Replay, Until, Window, find_replay, windows};
 pub use timeline::{Chunk, Reason, Timeline, TimelineInfo, timelines};
+
+/// Where a timeline ends, and the last transaction before that: as far as it is shipped.
+///
+/// # Errors
+/// When the vault fails.
+pub async fn shipped(timeline: &Timeline) -> Result<(LogPosition, u64)> {
+    Ok(match timeline.end().await? {
+        Some(header) => (header.log.end(), header.transactions.last),
+        None => (timeline.info.begins, timeline.info.last_tx),
+    })
+}
 
 /// The lease of the shipper of a vault.
 pub const LEASE: &str = "ship";
@@ -68,6 +81,16 @@ pub enum ShipError {
     NoLogs {
         /// Where they should be.
         folder: PathBuf,
+    },
+    /// A passphrase is slow on purpose, and each segment would need it anew.
+    #[error(
+        "logs cannot be shipped to {vault}, which is encrypted by a passphrase alone: each of its \
+         many segments would take a second to encrypt, and to open; give it a key pair as well \
+         (`lifeboat key generate`, encryption.recipients)"
+    )]
+    Passphrase {
+        /// The vault.
+        vault: String,
     },
     /// A transaction log.
     #[error(transparent)]
@@ -136,8 +159,12 @@ pub enum BaseReason {
 
 /// Takes bases, and knows those that were taken.
 pub trait Bases: std::fmt::Debug + Send + Sync {
-    /// Takes one.
-    fn take(&self, reason: BaseReason) -> BoxFuture<'_, Result<BackupName>>;
+    /// Takes one; gives it up, with nothing left that lists, when `cancel` says so.
+    fn take(
+        &self,
+        reason: BaseReason,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'_, Result<BackupName>>;
 
     /// When each was taken and where it stands in the logs, the newest first.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Base>>>;
@@ -307,6 +334,9 @@ pub async fn ship(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<ShipReport> {
+    if options.vault.keys().encrypts_by_passphrase() {
+        return Err(ShipError::Passphrase { vault: options.vault.to_string() }.into());
+    }
     let folder = log_folder(&options.home)?;
     if databases(&folder)?.is_empty() {
         return Err(ShipError::NoLogs { folder }.into());
@@ -341,8 +371,7 @@ fn tell(events: &Events, event: Event) {
 /// # Errors
 /// When the home's configuration cannot be read.
 pub fn log_folder(home: &Path) -> Result<PathBuf> {
-    let data = lifeboat_server::data_folder(home).map_err(lifeboat_neo4j::Error::from)?;
-    Ok(data.join("transactions"))
+    Ok(lifeboat_server::transactions_folder(home).map_err(lifeboat_neo4j::Error::from)?)
 }
 
 /// The databases that have logs in a folder.
@@ -418,6 +447,8 @@ struct BaseState {
     /// The last that was taken here since a timeline began.
     taken: Option<BackupName>,
     running: Option<tokio::task::JoinHandle<Result<BackupName>>>,
+    /// Stops the one that is being taken.
+    cancel: CancellationToken,
     reason: Option<BaseReason>,
     /// When the next may be tried, after one failed.
     not_before: Option<Instant>,
@@ -541,7 +572,8 @@ impl Shipper {
         if let Some(reason) = self.base_due() {
             tell(&self.events, Event::BaseBegun { reason });
             self.base.reason = Some(reason);
-            self.base.running = Some(tokio::spawn(async move { bases.take(reason).await }));
+            let cancel = self.base.cancel.clone();
+            self.base.running = Some(tokio::spawn(async move { bases.take(reason, cancel).await }));
         }
         Ok(())
     }
@@ -601,8 +633,8 @@ impl Shipper {
 
     /// A base that is not done is given up: nothing of it lists.
     async fn stop_base(&mut self) {
+        self.base.cancel.cancel();
         if let Some(running) = self.base.running.take() {
-            running.abort();
             let _ = running.await;
         }
     }

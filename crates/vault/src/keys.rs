@@ -131,6 +131,11 @@ impl Keys {
         !self.recipients.is_empty() || self.passphrase.is_some()
     }
 
+    /// Whether a passphrase is all there is to encrypt with; that takes about a second each time.
+    pub fn encrypts_by_passphrase(&self) -> bool {
+        self.recipients.is_empty() && self.passphrase.is_some()
+    }
+
     /// Whether there is something to open archives with, which may yet turn out not to fit.
     pub fn can_open(&self) -> bool {
         self.fetch.is_some() || self.passphrase.is_some()

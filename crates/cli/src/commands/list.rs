@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use lifeboat::ExitCode;
 use lifeboat::sets::sets;
+use lifeboat::ship::{bases_of, windows};
 
 use super::Session;
 use crate::args::ListArgs;
@@ -18,6 +19,9 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
     session.warn_of(reading.fallback.as_ref());
     let vault = reading.region.databases();
     let backups = running.or_stop(reading.region.list()).await?;
+    let bases = bases_of(&backups);
+    let windows =
+        if bases.is_empty() { Vec::new() } else { running.or_stop(windows(vault, &bases)).await? };
     let now = Timestamp::now();
     let mut rows: Vec<_> = backups.iter().map(|listed| Row::new(listed, now)).collect();
     Row::tell_sets(&mut rows, &sets(&backups));
@@ -25,6 +29,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
         vault: vault.to_string(),
         place: Place::new(&reading.region, reading.fallback.as_ref()),
         backups: rows,
+        windows,
     };
     if session.output.json {
         session.output.document(&list)?;

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use lifeboat::format::{Certificate, FileKind};
+use lifeboat::ship::Window;
 use lifeboat::vault::{Certified, Listed};
 use serde::Serialize;
 
 use super::place::Place;
+use super::status::window_words;
 use super::trial;
 use crate::output::{RED, paint};
 use crate::units;
@@ -24,6 +26,8 @@ pub(crate) struct List {
     pub(crate) place: Place,
     /// Newest first.
     pub(crate) backups: Vec<Row>,
+    /// What can be recovered to any transaction in it, by shipped logs.
+    pub(crate) windows: Vec<Window>,
 }
 
 /// A backup in the list.
@@ -183,6 +187,9 @@ impl List {
             text.push_str(&paint(colour && damaged, RED, line.trim_end()));
             text.push('\n');
         }
+        for window in &self.windows {
+            let _ = writeln!(text, "{}", window_words(window));
+        }
         text
     }
 }
@@ -244,7 +251,12 @@ mod tests {
             ..good("config-backup-20261124-010000", 29_600, true)
         };
         let backups = vec![safety, half, certified, marked, damaged];
-        List { vault: "/var/backups/neo4j".to_owned(), place: Place::default(), backups }
+        List {
+            vault: "/var/backups/neo4j".to_owned(),
+            place: Place::default(),
+            backups,
+            windows: Vec::new(),
+        }
     }
 
     #[test]

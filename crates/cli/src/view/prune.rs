@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lifeboat::prune::hold::Hold;
 use lifeboat::prune::{PruneReport, Step, VaultReport};
+use lifeboat::ship::Dropped;
 use lifeboat::vault::Leftover;
 use serde::Serialize;
 
@@ -48,6 +49,8 @@ struct InVault {
     recent: Vec<Left>,
     /// Files that belong to no backup; they stay.
     unclaimed: Vec<String>,
+    /// Shipped logs that no backup needs any more.
+    logs: Dropped,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,6 +182,7 @@ impl InVault {
             leftovers: lefts(gone),
             recent,
             unclaimed: report.leftovers.unclaimed.iter().map(|one| one.object.clone()).collect(),
+            logs: report.logs.clone(),
         }
     }
 
@@ -207,6 +211,12 @@ impl InVault {
         }
         for object in &self.unclaimed {
             let _ = writeln!(text, "kept {object}: it belongs to no backup, look at it yourself");
+        }
+        if self.logs.objects > 0 || !self.logs.timelines.is_empty() {
+            let (objects, size) = (self.logs.objects, units::size(self.logs.bytes));
+            let objects = units::many(objects, "object");
+            let _ =
+                writeln!(text, "{removes} {objects} of shipped logs ({size}) that no backup needs");
         }
         let number = |step| self.backups.iter().filter(|backup| backup.step == step).count() as u64;
         let _ = writeln!(
@@ -279,6 +289,7 @@ mod tests {
                 leftovers: vec![left("neo4j-backup-20261101-020000.claim.json", 90_000)],
                 recent: vec![left("neo4j-backup-20261124-085900.claim.json", 30)],
                 unclaimed: vec!["notes.txt".to_owned()],
+                logs: Dropped { objects: 240, bytes: 9 << 20, timelines: vec!["000001".into()] },
             }],
             absent: None,
         }

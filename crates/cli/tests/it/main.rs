@@ -14,6 +14,7 @@ mod proxy;
 mod regions;
 mod scripts;
 mod service;
+mod shipping;
 mod support;
 mod terminal;
 mod tour;

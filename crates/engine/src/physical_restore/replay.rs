@@ -10,9 +10,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use lifeboat_archive::{Manifest, PhysicalDatabase};
-use lifeboat_neo4j::txlog::{LogFolder, LogPosition};
+use lifeboat_neo4j::txlog::LogFolder;
 use lifeboat_vault::Vault;
 
 use super::target::Staging;
@@ -48,21 +47,6 @@ pub(super) async fn find_base(vault: &Vault, until: Until) -> Result<Manifest> {
         })
 }
 
-/// Where a backup stands in the log of one of its databases.
-fn base(name: &str, database: &PhysicalDatabase) -> Option<BaseLog> {
-    Some(BaseLog {
-        database: name.to_owned(),
-        store_id: Some(database.store_id.clone()).filter(|id| !id.is_empty()),
-        position: LogPosition {
-            version: database.log_end.version,
-            offset: database.log_end.offset,
-        },
-        last_tx: database.last_tx?,
-        committed: database.last_tx_time.map(Timestamp::as_millisecond),
-        checksum: None,
-    })
-}
-
 /// Finds the log that leads from a backup to a point; `None` when there is none to be had and none
 /// is needed.
 pub(super) async fn find(
@@ -75,7 +59,7 @@ pub(super) async fn find(
     let unreachable =
         |why: &str| Error::Unreached { name: manifest.name.clone(), until, why: why.to_owned() };
     let Some(database) = store.databases.get(name) else { return Ok(None) };
-    let Some(base) = base(name, database) else {
+    let Some(base) = BaseLog::of(name, database) else {
         return match until {
             Until::Latest => Ok(None),
             _ => {

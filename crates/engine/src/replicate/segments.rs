@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use lifeboat_archive::BackupKind;
-use lifeboat_vault::Area;
+use lifeboat_vault::{Area, Keys};
 
 use crate::Result;
 use crate::ship::segment::Segment;
@@ -82,7 +82,7 @@ pub(super) async fn replicate(from: &Region, to: &Region, dry_run: bool) -> Resu
                     report.missing_bytes += chunk.size + wanted.iter().map(|c| c.size).sum::<u64>();
                     break;
                 };
-                if let Err(reason) = check(chunk, bytes.clone()) {
+                if let Err(reason) = check(chunk, bytes.clone(), source.vault().keys()) {
                     report.failed.push((format!("{AREA}/{}", chunk.key), reason));
                     report.missing += 1;
                     report.missing_bytes += chunk.size;
@@ -115,11 +115,11 @@ fn covers(there: &[Chunk], chunk: &Chunk) -> bool {
 }
 
 /// Whether an object is what its name says: its segments whole, in order, and chained.
-fn check(chunk: &Chunk, mut bytes: Bytes) -> Result<(), String> {
+fn check(chunk: &Chunk, mut bytes: Bytes, keys: &Keys) -> Result<(), String> {
     let mut before = None;
     let mut sequence = chunk.first;
     while !bytes.is_empty() {
-        let segment = Segment::take(&mut bytes).map_err(|error| error.to_string())?;
+        let segment = Segment::take(&mut bytes, keys).map_err(|error| error.to_string())?;
         if segment.header.sequence != sequence {
             return Err(format!("segment {sequence} is missing in it"));
         }

@@ -200,7 +200,7 @@ async fn ship(vault: &Vault, segments: u64) -> Vec<String> {
             transactions: Transactions::none(sequence),
             verified: true,
         };
-        let (bytes, digest) = encode(meta, b"log ").unwrap();
+        let (bytes, digest) = encode(meta, b"log ", &lifeboat_vault::Keys::default()).unwrap();
         let key = format!("neo4j/000001/{sequence:012}.seg");
         assert!(area.create(&key, &bytes).await.unwrap());
         previous = Some(digest);

@@ -1,17 +1,20 @@
 //! Following the log of one database, from the last segment in the vault on.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use jiff::Timestamp;
 use lifeboat_archive::Digest;
-use lifeboat_neo4j::txlog::{HEADER_SIZE, LogFolder, LogPosition};
+use lifeboat_neo4j::txlog::{
+    HEADER_SIZE, LogEnd, LogError, LogFolder, LogHeader, LogPosition, Stop,
+};
 use lifeboat_vault::{Lease, Vault};
 
 use super::recovery::{BaseLog, locate};
 use super::segment::{self, LogRange, Meta, Segment};
 use super::source::{Found, Piece, Source};
 use super::timeline::{self, Reason, Timeline, TimelineInfo, timelines};
-use super::{Base, Event, Events, ShipError, ShipOptions, ShipReport, acquire, pack, tell};
+use super::{Base, Event, Events, ShipError, ShipOptions, ShipReport, acquire, bases, pack, tell};
 use crate::{Error, Result};
 
 /// After how many segments the vault is looked through for what can be packed.
@@ -94,6 +97,44 @@ fn store_id(folder: &LogFolder) -> Result<String> {
     Ok(header.map(|header| header.store_id).unwrap_or_default())
 }
 
+/// Where a new timeline of a log begins; `None` while there is nothing to begin with.
+fn beginning(log: &LogFolder, bases: Vec<BaseLog>) -> Result<Option<LogEnd>, LogError> {
+    let Some(newest) = log.versions()?.last().copied() else { return Ok(None) };
+    let Some(header) = log.header(newest)? else { return Ok(None) };
+    if !header.is_known() {
+        // Where its transactions end cannot be known: all of the newest file.
+        let position = LogPosition { version: newest, offset: 0 };
+        let last_tx = header.last_tx;
+        return Ok(Some(LogEnd { position, last: None, last_tx, stop: Stop::End }));
+    }
+    for base in bases {
+        if let Some(end) = end_of(&base, log)? {
+            return Ok(Some(end));
+        }
+    }
+    log.end().map(Some)
+}
+
+/// The end of a base, if it is the end of the same transaction in this log.
+fn end_of(base: &BaseLog, log: &LogFolder) -> Result<Option<LogEnd>, LogError> {
+    let version = base.position.version;
+    let Some(header) = log.header(version)?.filter(LogHeader::is_known) else { return Ok(None) };
+    let first = LogPosition { version, offset: HEADER_SIZE };
+    if base.position == first {
+        let end = LogEnd { position: first, last: None, last_tx: header.last_tx, stop: Stop::End };
+        return Ok((header.last_tx == base.last_tx).then_some(end));
+    }
+    let end = log.transactions(first, header.last_tx, |transaction| {
+        if transaction.end < base.position {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    let same = end.last.is_some_and(|last| base.ends_with(&last));
+    Ok(same.then_some(end))
+}
+
 impl Follower {
     /// Goes on where the newest timeline ends, or begins one. `None` while the database has no
     /// log to speak of.
@@ -167,7 +208,8 @@ impl Follower {
         }
     }
 
-    /// Begins a timeline at the end of the log as it is now.
+    /// Begins a timeline: at the newest physical backup from which the log still leads on, so that
+    /// this is a base at once, or else at the end of the log as it is now.
     async fn begin(
         vault: &Vault,
         database: &str,
@@ -176,26 +218,11 @@ impl Follower {
         reason: Reason,
         events: &Events,
     ) -> Result<Option<Self>> {
-        let log = folder.clone();
-        let looked = blocking(move || {
-            let Some(newest) = log.versions()?.last().copied() else { return Ok(None) };
-            let Some(header) = log.header(newest)? else { return Ok(None) };
-            if header.is_known() {
-                return log.end().map(Some);
-            }
-            // Where its transactions end cannot be known: all of the newest file.
-            let position = LogPosition { version: newest, offset: 0 };
-            let stop = lifeboat_neo4j::txlog::Stop::End;
-            let end = lifeboat_neo4j::txlog::LogEnd {
-                position,
-                last: None,
-                last_tx: header.last_tx,
-                stop,
-            };
-            Ok(Some(end))
-        });
-        let Some(end) = looked.await? else { return Ok(None) };
         let store_id = store_id(&folder)?;
+        let bases = bases::bases(vault).await?.into_iter().flat_map(|base| base.logs);
+        let bases = bases.filter(|log| log.database == database && log.is_of(&store_id)).collect();
+        let log = folder.clone();
+        let Some(end) = blocking(move || beginning(&log, bases)).await? else { return Ok(None) };
         // A file's header is shipped with its first transaction.
         let begins = match end.position {
             LogPosition { version, offset: HEADER_SIZE } => LogPosition { version, offset: 0 },
@@ -339,7 +366,9 @@ impl Follower {
         };
         let raw = piece.bytes.clone();
         let database = self.database.clone();
-        let (bytes, digest) = tokio::task::spawn_blocking(move || segment::encode(meta, &raw))
+        let keys = self.timeline.area().vault().keys().clone();
+        let encoded = tokio::task::spawn_blocking(move || segment::encode(meta, &raw, &keys));
+        let (bytes, digest) = encoded
             .await
             .map_err(|panic| Error::Internal(panic.to_string()))?
             .map_err(|source| ShipError::Segment { database, source })?;

@@ -127,7 +127,8 @@ async fn pack_group(timeline: &Timeline, group: &[&Chunk]) -> Result<Option<u64>
         let mut rest = bytes.clone();
         while !rest.is_empty() {
             let wrong = |why: &str| damaged(timeline.area().vault(), &chunk.key, why);
-            let segment = Segment::take(&mut rest).map_err(|error| wrong(&error.to_string()))?;
+            let segment = Segment::take(&mut rest, timeline.area().vault().keys())
+                .map_err(|error| wrong(&error.to_string()))?;
             if before.as_ref().is_some_and(|before| !follows(&segment.header, before)) {
                 return Err(wrong("it does not follow the segment before"));
             }

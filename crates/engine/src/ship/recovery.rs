@@ -12,13 +12,14 @@ use std::fmt;
 use bytes::Bytes;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use jiff::Timestamp;
+use lifeboat_archive::PhysicalDatabase;
 use lifeboat_archive::{BackupName, Digest};
 use lifeboat_neo4j::txlog::{HEADER_SIZE, LogPosition, Transaction, Transactions as Parser};
-use lifeboat_vault::Vault;
+use lifeboat_vault::{Keys, Vault};
 use serde::Serialize;
 
-use super::segment::{Header, Segment, SegmentError};
-use super::timeline::{Chunk, Timeline, timelines};
+use super::segment::{Segment, SegmentError};
+use super::timeline::{Chunk, Timeline, end_of_run, timelines};
 use super::{Base, ShipError, damaged};
 use crate::{Error, Result};
 
@@ -43,6 +44,31 @@ pub struct BaseLog {
 }
 
 impl BaseLog {
+    /// Where a physical backup stands in the log of one of its databases; `None` when its log
+    /// could not be read then.
+    pub fn of(name: &str, database: &PhysicalDatabase) -> Option<Self> {
+        let end = database.log_end;
+        Some(Self {
+            database: name.to_owned(),
+            store_id: Some(database.store_id.clone()).filter(|id| !id.is_empty()),
+            position: LogPosition { version: end.version, offset: end.offset },
+            last_tx: database.last_tx?,
+            committed: database.last_tx_time.map(Timestamp::as_millisecond),
+            checksum: None,
+        })
+    }
+
+    /// Whether it may be of the store of this id.
+    pub(super) fn is_of(&self, store_id: &str) -> bool {
+        self.store_id.as_ref().is_none_or(|id| id == store_id)
+    }
+
+    /// Whether it ends with this transaction.
+    pub(super) fn ends_with(&self, transaction: &Transaction) -> bool {
+        let Transaction { id, committed, checksum, end, .. } = *transaction;
+        self.position == end && self.has(id, Some(committed), Some(checksum))
+    }
+
     /// Whether its last transaction may be the one of which this is known.
     fn has(&self, id: u64, committed: Option<i64>, checksum: Option<u32>) -> bool {
         fn agree<T: PartialEq + Copy>(one: Option<T>, other: Option<T>) -> bool {
@@ -159,7 +185,7 @@ pub struct Window {
 pub(super) async fn locate(timeline: &Timeline, base: &BaseLog) -> Result<Option<u64>> {
     let info = &timeline.info;
     if info.database != base.database
-        || base.store_id.as_ref().is_some_and(|id| *id != info.store_id)
+        || !base.is_of(&info.store_id)
         || base.position < info.begins
         || base.last_tx < info.last_tx
     {
@@ -183,19 +209,20 @@ pub(super) async fn locate(timeline: &Timeline, base: &BaseLog) -> Result<Option
             && log.from < base.position.offset
             && base.position.offset <= log.to
         {
-            return Ok(stands_in(&segment, base).then_some(segment.header.sequence));
+            let keys = timeline.area().vault().keys();
+            return Ok(stands_in(&segment, base, keys).then_some(segment.header.sequence));
         }
     }
     Ok(None)
 }
 
 /// Whether a segment has the base's last transaction where the base ends.
-fn stands_in(segment: &Segment, base: &BaseLog) -> bool {
+fn stands_in(segment: &Segment, base: &BaseLog, keys: &Keys) -> bool {
     let header = &segment.header;
     if !header.verified {
         return base.last_tx >= header.transactions.last;
     }
-    let raw = match segment.raw() {
+    let raw = match segment.raw(keys) {
         Ok(raw) => raw,
         // Without the key, the numbers must do.
         Err(SegmentError::Encrypted(_)) => {
@@ -292,7 +319,7 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
             && run.last().is_some_and(|last| last.last >= sequence)
     });
     let run = run.unwrap_or_default();
-    if let Some(end) = end_of(&timeline, &run).await? {
+    if let Some(end) = end_of_run(&timeline, &run).await? {
         let last = end.transactions.last;
         match until {
             Until::Tx(id) if id > last && end.verified => {
@@ -329,16 +356,6 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
         parser: None,
         done: until == Until::Tx(base.last_tx),
     }))
-}
-
-/// The header of the last segment of a run; `None` when there is none.
-async fn end_of(timeline: &Timeline, run: &[Chunk]) -> Result<Option<Header>> {
-    let Some(last) = run.last() else { return Ok(None) };
-    if last.segments() == 1 {
-        return timeline.peek(last).await;
-    }
-    let segments = timeline.read(last).await?;
-    Ok(segments.and_then(|mut segments| segments.pop()).map(|segment| segment.header))
 }
 
 impl Replay {
@@ -479,7 +496,7 @@ impl Replay {
         {
             return Err(wrong(self, "it does not follow the segment before"));
         }
-        let raw = match segment.raw() {
+        let raw = match segment.raw(self.timeline.area().vault().keys()) {
             Ok(raw) => Bytes::from(raw),
             Err(error) => return Err(wrong(self, &error.to_string())),
         };
@@ -574,7 +591,7 @@ async fn window(timeline: &Timeline, base: &Base, log: &BaseLog, sequence: u64) 
             && run.last().is_some_and(|last| last.last >= sequence)
     });
     let run = at.map(|at| runs[at].as_slice()).unwrap_or_default();
-    let end = end_of(timeline, run).await?;
+    let end = end_of_run(timeline, run).await?;
     let gap = at.and_then(|at| Some((runs[at].last()?, runs.get(at + 1)?.first()?)));
     let (last_tx, to) = match &end {
         Some(end) if end.transactions.last > log.last_tx => {

@@ -5,13 +5,15 @@
 //! header (JSON) · signature · payload · BLAKE3 of all before
 //! ```
 //! The digest at the end is the segment's: the next segment names it, so that segments form a
-//! chain in which none can be left out or exchanged unseen. Segments stand back to back in a
-//! pack, byte for byte as they were alone, so packing them needs no key.
+//! chain in which none can be left out or exchanged unseen. The signature, if there is one, is
+//! minisign's of the header, which has the digest of the payload. Segments stand back to back in a
+//! pack, byte for byte as they were alone, so packing them needs no secret.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use lifeboat_archive::Digest;
 use lifeboat_neo4j::txlog::LogPosition;
+use lifeboat_vault::Keys;
 use serde::{Deserialize, Serialize};
 
 /// What every segment begins with.
@@ -24,6 +26,8 @@ const DIGEST: usize = 32;
 const MAX_HEADER: usize = 64 << 10;
 /// The most bytes of log in a segment.
 pub const MAX_RAW: usize = 64 << 20;
+/// How a payload is encrypted: a file of age around what is compressed.
+const AGE: &str = "age";
 /// The most bytes of a stored payload: what [`MAX_RAW`] can become, and some for encryption.
 const MAX_PAYLOAD: usize = MAX_RAW + (1 << 20);
 
@@ -161,8 +165,14 @@ pub enum SegmentError {
     #[error("cannot compress it: {0}")]
     Compress(String),
     /// It is encrypted, and there is no key for it.
-    #[error("it is encrypted ({0}), and no key opens it")]
+    #[error("it is encrypted, and no key opens it: {0}")]
     Encrypted(String),
+    /// Its signature is missing or cannot be believed.
+    #[error("its signature: {0}")]
+    Signature(String),
+    /// It cannot be encrypted or signed.
+    #[error("{0}")]
+    Key(String),
 }
 
 /// A segment, read and checked.
@@ -194,16 +204,18 @@ pub struct Meta {
     pub verified: bool,
 }
 
-/// Makes a segment of bytes of a log; and its digest.
+/// Makes a segment of bytes of a log, encrypted and signed as `keys` say; and its digest.
 ///
 /// # Errors
-/// When there are more than [`MAX_RAW`] bytes, or they cannot be compressed.
-pub fn encode(meta: Meta, raw: &[u8]) -> Result<(Bytes, Digest), SegmentError> {
+/// When there are more than [`MAX_RAW`] bytes, or they cannot be compressed, encrypted or signed.
+pub fn encode(meta: Meta, raw: &[u8], keys: &Keys) -> Result<(Bytes, Digest), SegmentError> {
+    let unusable = |error: lifeboat_vault::KeyError| SegmentError::Key(error.to_string());
     if raw.len() > MAX_RAW {
         return Err(SegmentError::Payload("too long"));
     }
     let payload =
         zstd::bulk::compress(raw, 3).map_err(|e| SegmentError::Compress(e.to_string()))?;
+    let payload = keys.seal_bytes(payload.into()).map_err(unusable)?;
     let header = Header {
         format: 1,
         database: meta.database,
@@ -216,15 +228,20 @@ pub fn encode(meta: Meta, raw: &[u8]) -> Result<(Bytes, Digest), SegmentError> {
         verified: meta.verified,
         raw: Measure::of(raw),
         stored: Measure::of(&payload),
-        encryption: None,
+        encryption: keys.encrypts().then(|| AGE.to_owned()),
     };
+    let what = format!("segment {} {} {}", header.database, header.timeline, header.sequence);
     let header = serde_json::to_vec(&header).map_err(|e| SegmentError::Header(e.to_string()))?;
-    let mut bytes = Vec::with_capacity(PREFIX + header.len() + payload.len() + DIGEST);
+    let signature = keys.sign(&header, &what).map_err(unusable)?.unwrap_or_default();
+    let length = |part: &[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let whole = PREFIX + header.len() + signature.len() + payload.len() + DIGEST;
+    let mut bytes = Vec::with_capacity(whole);
     bytes.extend(MAGIC);
-    bytes.extend(u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend(0_u32.to_le_bytes());
+    bytes.extend(length(&header));
+    bytes.extend(length(signature.as_bytes()));
     bytes.extend((payload.len() as u64).to_le_bytes());
     bytes.extend(header);
+    bytes.extend(signature.into_bytes());
     bytes.extend(payload);
     let digest = Digest::of(&bytes);
     bytes.extend(digest.0);
@@ -302,11 +319,12 @@ pub fn length(bytes: &[u8]) -> Result<usize, SegmentError> {
 }
 
 impl Segment {
-    /// Takes the first segment off `bytes`; all of it is checked, but for what is compressed.
+    /// Takes the first segment off `bytes`; all of it is checked, but for what is compressed: its
+    /// signature too, if `keys` ask for one.
     ///
     /// # Errors
-    /// When a byte is not what was stored.
-    pub fn take(bytes: &mut Bytes) -> Result<Self, SegmentError> {
+    /// When a byte is not what was stored, or the signature cannot be believed.
+    pub fn take(bytes: &mut Bytes, keys: &Keys) -> Result<Self, SegmentError> {
         let lengths = Lengths::read(bytes)?;
         if bytes.len() < lengths.whole() {
             return Err(SegmentError::Short);
@@ -317,7 +335,10 @@ impl Segment {
         if digest.0 != *stored {
             return Err(SegmentError::Digest);
         }
-        let header = parse_header(&content[PREFIX..PREFIX + lengths.header])?;
+        let (header, rest) = content[PREFIX..].split_at(lengths.header);
+        let signature = Some(&rest[..lengths.signature]).filter(|bytes| !bytes.is_empty());
+        keys.check(header, signature).map_err(|e| SegmentError::Signature(e.to_string()))?;
+        let header = parse_header(header)?;
         let payload = whole.slice(PREFIX + lengths.header + lengths.signature..content.len());
         if header.stored != Measure::of(&payload) {
             return Err(SegmentError::Payload("its digest differs"));
@@ -328,13 +349,17 @@ impl Segment {
     /// The bytes of log, checked.
     ///
     /// # Errors
-    /// When they are not what the header says, or encrypted.
-    pub fn raw(&self) -> Result<Vec<u8>, SegmentError> {
-        if let Some(how) = &self.header.encryption {
-            return Err(SegmentError::Encrypted(how.clone()));
-        }
+    /// When they are not what the header says, or `keys` do not open them.
+    pub fn raw(&self, keys: &Keys) -> Result<Vec<u8>, SegmentError> {
+        let compressed = match self.header.encryption.as_deref() {
+            None => self.payload.clone(),
+            Some(AGE) => keys
+                .open_bytes(&self.payload)
+                .map_err(|error| SegmentError::Encrypted(error.to_string()))?,
+            Some(other) => return Err(SegmentError::Encrypted(format!("by {other}"))),
+        };
         let size = usize::try_from(self.header.raw.size).unwrap_or(usize::MAX).min(MAX_RAW);
-        let raw = zstd::bulk::decompress(&self.payload, size)
+        let raw = zstd::bulk::decompress(&compressed, size)
             .map_err(|_| SegmentError::Payload("it does not decompress"))?;
         if Measure::of(&raw) == self.header.raw {
             Ok(raw)
@@ -368,32 +393,62 @@ mod tests {
 
     #[test]
     fn a_segment_comes_back() {
-        let (first, digest) = encode(meta(7), b"bytes").unwrap();
-        let (second, _) = encode(Meta { previous: Some(digest), ..meta(8) }, b"other").unwrap();
+        let plain = Keys::default();
+        let (first, digest) = encode(meta(7), b"bytes", &plain).unwrap();
+        let (second, _) =
+            encode(Meta { previous: Some(digest), ..meta(8) }, b"other", &plain).unwrap();
         assert_eq!(peek(&first[..first.len() - 40]).unwrap().sequence, 7);
         assert_eq!(length(&first).unwrap(), first.len());
         let mut pack = Bytes::from([first, second].concat());
-        let one = Segment::take(&mut pack).unwrap();
-        let two = Segment::take(&mut pack).unwrap();
+        let one = Segment::take(&mut pack, &plain).unwrap();
+        let two = Segment::take(&mut pack, &plain).unwrap();
         assert!(pack.is_empty());
         assert_eq!((one.digest, two.header.previous), (digest, Some(digest)));
-        assert_eq!((one.raw().unwrap(), two.raw().unwrap()), (b"bytes".into(), b"other".into()));
+        let raw = |segment: &Segment| segment.raw(&plain).unwrap();
+        assert_eq!((raw(&one), raw(&two)), (b"bytes".into(), b"other".into()));
         assert!(two.header.log.follows(LogPosition { version: 3, offset: 100 }));
         assert!(!two.header.log.follows(LogPosition { version: 2, offset: 100 }));
     }
 
     #[test]
     fn every_byte_counts() {
-        let (bytes, _) = encode(meta(7), b"bytes").unwrap();
+        let plain = Keys::default();
+        let (bytes, _) = encode(meta(7), b"bytes", &plain).unwrap();
         for at in 0..bytes.len() {
             let mut wrong = bytes.to_vec();
             wrong[at] ^= 1;
-            assert!(Segment::take(&mut wrong.into()).is_err(), "byte {at}");
-            assert!(Segment::take(&mut bytes.slice(..at)).is_err(), "cut at {at}");
+            assert!(Segment::take(&mut wrong.into(), &plain).is_err(), "byte {at}");
+            assert!(Segment::take(&mut bytes.slice(..at), &plain).is_err(), "cut at {at}");
         }
         assert!(peek(b"").is_err());
         let contradiction = Meta { log: LogRange { version: 3, from: 9, to: 10 }, ..meta(0) };
-        let (bytes, _) = encode(contradiction, b"bytes").unwrap();
-        assert!(matches!(Segment::take(&mut bytes.clone()), Err(SegmentError::Header(_))));
+        let (bytes, _) = encode(contradiction, b"bytes", &plain).unwrap();
+        assert!(matches!(Segment::take(&mut bytes.clone(), &plain), Err(SegmentError::Header(_))));
+    }
+
+    #[test]
+    fn keys_hide_it_and_vouch_for_it() {
+        let pair = lifeboat_vault::KeyPair::encryption();
+        let signer = lifeboat_vault::KeyPair::signing(None).unwrap();
+        let identity = pair.secret.expose().to_owned();
+        let writer = Keys::default().with_recipient(&pair.public).unwrap();
+        let writer = writer.with_signer(&signer.secret, None).unwrap();
+        let reader = Keys::default().with_trusted(&signer.public).unwrap();
+        let owner = reader.clone().with_identities(move || Ok(vec![identity.clone().into()]));
+        let (bytes, _) = encode(meta(7), b"bytes", &writer).unwrap();
+        assert!(!bytes.windows(5).any(|window| window == b"bytes"));
+
+        let segment = Segment::take(&mut bytes.clone(), &owner).unwrap();
+        assert_eq!(segment.raw(&owner).unwrap(), b"bytes");
+        assert!(matches!(segment.raw(&reader), Err(SegmentError::Encrypted(_))));
+        for at in 0..bytes.len() {
+            let mut wrong = bytes.to_vec();
+            wrong[at] ^= 1;
+            assert!(Segment::take(&mut wrong.into(), &reader).is_err(), "byte {at}");
+        }
+        // One of a stranger's making, whole in itself.
+        let (forged, _) = encode(meta(7), b"bytes", &Keys::default()).unwrap();
+        let error = Segment::take(&mut forged.clone(), &reader).unwrap_err();
+        assert!(matches!(error, SegmentError::Signature(_)), "{error}");
     }
 }

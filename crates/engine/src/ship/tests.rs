@@ -392,7 +392,7 @@ struct Pretend {
 }
 
 impl Bases for Pretend {
-    fn take(&self, reason: BaseReason) -> BoxFuture<'_, Result<BackupName>> {
+    fn take(&self, reason: BaseReason, _: CancellationToken) -> BoxFuture<'_, Result<BackupName>> {
         async move {
             let end = lifeboat_neo4j::txlog::LogFolder::new(&self.folder).end().unwrap();
             let mut taken = self.taken.lock().unwrap();
@@ -506,7 +506,7 @@ async fn read_all(timeline: &Timeline) -> Vec<Bytes> {
     let mut all = Vec::new();
     for chunk in timeline.runs().concat() {
         for segment in timeline.read(&chunk).await.unwrap().unwrap() {
-            all.push(segment.raw().unwrap().into());
+            all.push(segment.raw(timeline.area().vault().keys()).unwrap().into());
         }
     }
     all

@@ -282,7 +282,8 @@ impl Timeline {
         let wrong = |why: &str| damaged(self.area.vault(), &chunk.key, why);
         let mut segments: Vec<Segment> = Vec::new();
         while !bytes.is_empty() {
-            let segment = Segment::take(&mut bytes).map_err(|e| wrong(&e.to_string()))?;
+            let segment = Segment::take(&mut bytes, self.area.vault().keys())
+                .map_err(|error| wrong(&error.to_string()))?;
             let header = &segment.header;
             if header.sequence != chunk.first + segments.len() as u64
                 || header.database != self.info.database
@@ -326,6 +327,14 @@ impl Timeline {
         Ok(self.read(chunk).await?.and_then(|mut segments| segments.pop()))
     }
 
+    /// The header of the last segment, unchecked; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) async fn end(&self) -> Result<Option<Header>> {
+        end_of_run(self, &self.runs().concat()).await
+    }
+
     /// Stores a segment. One of that number that is there already is somebody else's.
     pub(super) async fn store(&mut self, sequence: u64, bytes: &Bytes) -> Result<()> {
         let key = segment_key(&self.info.database, &self.info.timeline, sequence);
@@ -337,6 +346,16 @@ impl Timeline {
         self.chunks.push(Chunk { key, first: sequence, last: sequence, size, modified });
         Ok(())
     }
+}
+
+/// The header of the last segment of some objects; `None` when there is none.
+pub(super) async fn end_of_run(timeline: &Timeline, run: &[Chunk]) -> Result<Option<Header>> {
+    let Some(last) = run.last() else { return Ok(None) };
+    if last.segments() == 1 {
+        return timeline.peek(last).await;
+    }
+    let segments = timeline.read(last).await?;
+    Ok(segments.and_then(|mut segments| segments.pop()).map(|segment| segment.header))
 }
 
 /// Whether a segment is the one after another.
