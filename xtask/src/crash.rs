@@ -32,6 +32,12 @@ pub(crate) struct Options {
     /// The seed of the first round; each further one has the next.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// To how many transactions each round restores.
+    #[arg(long, default_value_t = 1)]
+    transactions: u64,
+    /// To how many times each round restores.
+    #[arg(long, default_value_t = 1)]
+    times: u64,
 }
 
 /// Numbers that look random and are made of a seed (SplitMix64).
@@ -75,7 +81,8 @@ pub(crate) async fn crash(options: &Options) -> anyhow::Result<()> {
         let line = Line::ALL[(seed % 2) as usize];
         let scratch = folders::scratch("crash")?;
         let began = Instant::now();
-        let shown = round::play(seed, line, scratch.path()).await;
+        let points = round::Points { transactions: options.transactions, times: options.times };
+        let shown = round::play(seed, line, scratch.path(), points).await;
         let shown = match shown {
             Ok(shown) => shown,
             Err(error) => {

@@ -79,11 +79,47 @@ struct Scene<'s> {
     lifeboat: PathBuf,
     line: Line,
     chance: Chance,
+    points: Points,
+}
+
+/// To how many points a round restores, where the window of recovery allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Points {
+    /// Transactions.
+    pub(crate) transactions: u64,
+    /// Times.
+    pub(crate) times: u64,
+}
+
+/// What `lifeboat status` says can be recovered of the database.
+#[derive(Debug, serde::Deserialize)]
+struct Window {
+    database: String,
+    first_tx: u64,
+    last_tx: u64,
+    to: jiff::Timestamp,
+}
+
+impl Window {
+    fn holds(&self, ack: &Acknowledged) -> bool {
+        let is_between = |tx: u64| self.first_tx < tx && tx <= self.last_tx;
+        self.database == "neo4j" && ack.tx.is_some_and(is_between)
+    }
+
+    /// Whether it goes on after the moment at which a transaction was acknowledged.
+    fn outlasts(&self, ack: &Acknowledged) -> bool {
+        self.holds(ack) && ack.done.cast_signed() < self.to.as_millisecond()
+    }
 }
 
 /// Plays a round.
-pub(crate) async fn play(seed: u64, line: Line, folder: &Path) -> anyhow::Result<Shown> {
-    let mut scene = Scene { folder, lifeboat: binary()?, line, chance: Chance::of(seed) };
+pub(crate) async fn play(
+    seed: u64,
+    line: Line,
+    folder: &Path,
+    points: Points,
+) -> anyhow::Result<Shown> {
+    let mut scene = Scene { folder, lifeboat: binary()?, line, chance: Chance::of(seed), points };
     let mut shown = Shown::default();
     let mut server = scene.start_server().await?;
     let mut writers = (0..WRITERS)
@@ -104,14 +140,14 @@ pub(crate) async fn play(seed: u64, line: Line, folder: &Path) -> anyhow::Result
 
     let ships = scene.chance.below(5) != 0 && scene.can_ship()?;
     if ships {
-        let mut shipper = scene.spawn(&server, &["ship", "--no-base", "--interval", "1s"])?;
+        let mut shipper = scene.spawn(&server, &["ship", "--interval", "1s"])?;
         for _ in 0..=scene.chance.below(3) {
             scene.write_for(&writers, 20).await?;
             match scene.chance.below(4) {
                 0 => {
                     kill(&mut shipper)?;
                     shown.deaths.push("shipper");
-                    shipper = scene.spawn(&server, &["ship", "--wait", "--no-base"])?;
+                    shipper = scene.spawn(&server, &["ship", "--wait"])?;
                 }
                 1 => {
                     let away = scene.folder.join("vault-away");
@@ -159,12 +195,12 @@ pub(crate) async fn play(seed: u64, line: Line, folder: &Path) -> anyhow::Result
             shipper.wait()?;
         }
         // What a shipper that died had not got to.
-        scene.run(&server, &["ship", "--once", "--wait", "--no-base"]).await?;
+        scene.run(&server, &["ship", "--once", "--wait"]).await?;
         server.kill()?;
         shown.acknowledged = done.iter().map(|(_, list)| list.len() as u64).sum();
         let end = Point::Between { before: now(), after: u64::MAX };
         scene.restore(&["latest"], &end, &done, &mut shown).await?;
-        scene.points(after, &done, &mut shown).await?;
+        scene.points(&server, &done, &mut shown).await?;
     } else {
         scene.write_for(&writers, 10).await?;
         server.kill()?;
@@ -247,7 +283,7 @@ impl Scene<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if arguments.first() == Some(&"backup") {
+        if matches!(arguments.first(), Some(&("backup" | "ship"))) {
             command.arg("--neo4j").arg(server.installation().folder());
         }
         command
@@ -274,28 +310,34 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Restores to transactions and times between the base and the end.
+    /// Restores to transactions and times of what can be recovered.
     async fn points(
         &mut self,
-        base: u64,
+        server: &Neo4j,
         done: &[(u64, Vec<Acknowledged>)],
         shown: &mut Shown,
     ) -> anyhow::Result<()> {
-        let later: Vec<Acknowledged> = done
-            .iter()
-            .flat_map(|(_, list)| {
-                list.iter().copied().filter(|ack| ack.sent > base && ack.tx.is_some())
-            })
-            .collect();
-        if later.is_empty() {
-            return Ok(());
+        let mut command = self.command(server, &["status"]);
+        let output = tokio::task::spawn_blocking(move || {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()
+        });
+        let output = output.await??;
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        let windows: Vec<Window> = serde_json::from_value(status["windows"].clone())?;
+        let all = || done.iter().flat_map(|(_, list)| list.iter().copied());
+        let held: Vec<Acknowledged> =
+            all().filter(|ack| windows.iter().any(|window| window.holds(ack))).collect();
+        let outlasted: Vec<Acknowledged> =
+            all().filter(|ack| windows.iter().any(|window| window.outlasts(ack))).collect();
+        for _ in 0..if held.is_empty() { 0 } else { self.points.transactions } {
+            let tx = self.chance.pick(&held).tx.context("it was acknowledged with its id")?;
+            let text = tx.to_string();
+            self.restore(&["--until-tx", &text], &Point::Tx(tx), done, shown).await?;
+            shown.exact += 1;
         }
-        let tx = self.chance.pick(&later).tx.context("it was acknowledged with its id")?;
-        let text = tx.to_string();
-        self.restore(&["--until-tx", &text], &Point::Tx(tx), done, shown).await?;
-        shown.exact += 1;
-        if self.chance.below(2) == 0 {
-            let moment = self.chance.pick(&later).done;
+        for _ in 0..if outlasted.is_empty() { 0 } else { self.points.times } {
+            let moment = self.chance.pick(&outlasted).done;
             let text = timestamp(moment)?;
             // A transaction's time is taken some milliseconds before its answer comes.
             let point = Point::Between { before: moment.saturating_sub(1), after: moment + 1 };
