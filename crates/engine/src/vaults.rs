@@ -95,7 +95,8 @@ impl RegionConfig {
     /// # Errors
     /// When a secret cannot be had, or is no key.
     pub fn vault_config(&self) -> Result<VaultConfig> {
-        Ok(self.section.vault_config()?.with_keys(self.keys.keys()?))
+        let config = self.section.vault_config()?.with_keys(self.keys.keys()?);
+        Ok(config.with_cache(cache_folder()))
     }
 
     /// Opens its vaults. Nothing is asked of the stores yet.
@@ -113,6 +114,16 @@ impl RegionConfig {
         };
         Ok(Region { role: self.role, databases, configs })
     }
+}
+
+/// Where a user's programs keep what they can do without.
+fn cache_folder() -> Option<std::path::PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = match set("XDG_CACHE_HOME") {
+        Some(folder) => std::path::PathBuf::from(folder),
+        None => std::path::PathBuf::from(set("HOME")?).join(".cache"),
+    };
+    folder.is_absolute().then(|| folder.join("lifeboat"))
 }
 
 /// The vaults of one region, open.

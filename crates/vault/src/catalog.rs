@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use lifeboat_archive::{BackupName, Digest, FileKind, Manifest, ManifestError};
@@ -84,6 +85,9 @@ pub(crate) struct Group {
     pub(crate) staged: Vec<ObjectMeta>,
 }
 
+/// The bytes of a manifest, and what they say.
+type Parsed = (Bytes, Result<Manifest, Damage>);
+
 /// A listing, sorted out.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
@@ -137,24 +141,47 @@ impl Vault {
             .buffer_unordered(parallel)
             .try_filter_map(async |listed| Ok(listed));
         let mut listed: Vec<Listed> = listed.try_collect().await?;
+        self.trim_cache().await;
         listed.sort_by_cached_key(|one| Reverse((one.created(), one.name.clone())));
         Ok(listed)
+    }
+
+    /// The manifest of a listing, with its bytes: those that were kept on this machine under the same
+    /// tag, when they are good, else those of the store. Its size, when it is too large to be one.
+    async fn listed_manifest(
+        &self,
+        name: &BackupName,
+        meta: &ObjectMeta,
+    ) -> Result<Option<Result<Parsed, u64>>, Error> {
+        if let Some(bytes) = self.kept(meta).await
+            && let Ok(manifest) = parse_manifest(&bytes, name)
+        {
+            return Ok(Some(Ok((bytes, Ok(manifest)))));
+        }
+        let found = self.get_small_known(object_name(meta), MAX_MANIFEST).await?;
+        let Some(Ok((read, bytes))) = found else {
+            return Ok(found.map(|found| Err(found.err().unwrap_or_default())));
+        };
+        let manifest = parse_manifest(&bytes, name);
+        if manifest.is_ok() {
+            self.keep(meta, &read, &bytes).await;
+        }
+        Ok(Some(Ok((bytes, manifest))))
     }
 
     async fn list_one(&self, name: BackupName, group: Group) -> Result<Option<Listed>, Error> {
         let Some(meta) = &group.manifest else { return Ok(None) };
         let mut size = group.archives.iter().map(|meta| meta.size).max().unwrap_or(0);
         let (mut digest, mut bytes) = (None, None);
-        let manifest = match self.get_small(object_name(meta), MAX_MANIFEST).await {
+        let manifest = match Box::pin(self.listed_manifest(&name, meta)).await {
             // Removed since the listing, or never really there.
             Ok(None) => return Ok(None),
             Ok(Some(Err(size))) => Err(Damage::TooLarge(size)),
-            Ok(Some(Ok(found))) => {
+            Ok(Some(Ok((found, manifest)))) => {
                 if self.tombstone(&found, &name).await?.is_some() {
                     return Ok(None);
                 }
                 digest = Some(Digest::of(&found));
-                let manifest = parse_manifest(&found, &name);
                 bytes = Some(found);
                 manifest
             }

@@ -31,6 +31,7 @@
 mod address;
 mod area;
 mod beside;
+mod cache;
 mod catalog;
 mod certificate;
 mod claim;

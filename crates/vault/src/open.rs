@@ -37,6 +37,9 @@ pub struct VaultConfig {
     pub allow_http: bool,
     /// Certificates (PEM) to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// A folder of this machine where small files of a store in a network are kept, so that they
+    /// need not be fetched again; it may be deleted at any time.
+    pub cache: Option<PathBuf>,
     /// How stubborn to be.
     pub retry: Retry,
     /// What encrypts, opens, signs and is believed.
@@ -53,6 +56,7 @@ impl VaultConfig {
             region: None,
             allow_http: false,
             ca_file: None,
+            cache: None,
             retry: Retry::default(),
             keys: Keys::default(),
         }
@@ -76,6 +80,13 @@ impl VaultConfig {
     #[must_use]
     pub fn with_keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// The same with this folder for what need not be fetched again.
+    #[must_use]
+    pub fn with_cache(mut self, folder: Option<PathBuf>) -> Self {
+        self.cache = folder;
         self
     }
 

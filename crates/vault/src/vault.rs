@@ -16,6 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use uuid::Uuid;
 
+use crate::cache::Cache;
 use crate::claim::Tombstone;
 use crate::error::Translator;
 use crate::error::translate::Place;
@@ -38,6 +39,7 @@ struct Inner {
     translator: Translator,
     retry: Retry,
     keys: Keys,
+    cache: Option<Cache>,
 }
 
 // A store's own `Debug` may print its keys.
@@ -93,24 +95,31 @@ impl Vault {
     ) -> Result<Self, Error> {
         let Opened { store, translator } = open(config, env)?;
         let (retry, keys) = (config.retry, config.keys.clone());
-        Ok(Self { inner: Arc::new(Inner { store, translator, retry, keys }) })
+        // What lies on this machine is read as fast as a copy of it.
+        let near = matches!(translator.place, Place::Folder(_) | Place::Memory);
+        let folder = config.cache.as_ref().filter(|_| !near);
+        let place = format!("{} {}", translator.vault, config.endpoint.as_deref().unwrap_or(""));
+        let cache = folder.map(|folder| Cache::new(folder, &place));
+        Ok(Self { inner: Arc::new(Inner { store, translator, retry, keys, cache }) })
     }
 
     /// The same vault with something put between it and its store: a limit, a log, a fault.
     #[must_use]
     pub fn wrap(&self, wrapper: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
-        let Inner { store, translator, retry, keys } = &*self.inner;
+        let Inner { store, translator, retry, keys, .. } = &*self.inner;
         let (translator, keys) = (translator.clone(), keys.clone());
         let store = wrapper(Arc::clone(store));
-        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys }) }
+        let cache = self.inner.cache.clone();
+        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys, cache }) }
     }
 
     /// The same vault with other keys.
     #[must_use]
     pub fn with_keys(&self, keys: Keys) -> Self {
-        let Inner { store, translator, retry, .. } = &*self.inner;
+        let Inner { store, translator, retry, cache, .. } = &*self.inner;
         let (store, translator) = (Arc::clone(store), translator.clone());
-        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys }) }
+        let cache = cache.clone();
+        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys, cache }) }
     }
 
     /// What encrypts, opens, signs and is believed here.
@@ -292,24 +301,63 @@ impl Vault {
         object: &str,
         limit: u64,
     ) -> Result<Option<Result<Bytes, u64>>, Error> {
+        let found = self.get_small_known(object, limit).await?;
+        Ok(found.map(|found| found.map(|(_, bytes)| bytes)))
+    }
+
+    /// As [`get_small`](Self::get_small), with what the store knows of what it gave.
+    pub(crate) async fn get_small_known(
+        &self,
+        object: &str,
+        limit: u64,
+    ) -> Result<Option<Result<(ObjectMeta, Bytes), u64>>, Error> {
         let path = object_path(object);
         self.retry()
             .run(async || {
                 let result = async {
                     let found = self.store().get(&path).await?;
-                    let size = found.meta.size;
-                    if size > limit {
-                        return Ok(Err(size));
+                    let meta = found.meta.clone();
+                    if meta.size > limit {
+                        return Ok(Err(meta.size));
                     }
                     let bytes = found.bytes().await?;
-                    if bytes.len() as u64 != size {
-                        return Err(short(bytes.len() as u64, size));
+                    if bytes.len() as u64 != meta.size {
+                        return Err(short(bytes.len() as u64, meta.size));
                     }
-                    Ok(Ok(bytes))
+                    Ok(Ok((meta, bytes)))
                 };
                 self.unless_absent("read", object, result.await)
             })
             .await
+    }
+
+    /// What was kept of an object in a listing, as it was when it had the same tag.
+    pub(crate) async fn kept(&self, meta: &ObjectMeta) -> Option<Bytes> {
+        let (cache, etag) = (self.inner.cache.clone()?, meta.e_tag.clone()?);
+        let (object, size) = (object_name(meta).to_owned(), meta.size);
+        let read = move || cache.read(&object, tag(&etag), size);
+        tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+
+    /// Keeps what was read of an object in a listing, if it is still the one that was listed.
+    pub(crate) async fn keep(&self, listed: &ObjectMeta, read: &ObjectMeta, bytes: &Bytes) {
+        let (Some(cache), Some(etag)) = (self.inner.cache.clone(), listed.e_tag.clone()) else {
+            return;
+        };
+        if read.e_tag.as_deref().map(tag) != Some(tag(&etag)) {
+            return;
+        }
+        let (object, bytes) = (object_name(listed).to_owned(), bytes.clone());
+        let write = move || cache.write(&object, tag(&etag), &bytes);
+        // Nothing depends on it.
+        let _ = tokio::task::spawn_blocking(write).await;
+    }
+
+    /// Sees to it that what is kept on this machine stays little.
+    pub(crate) async fn trim_cache(&self) {
+        if let Some(cache) = self.inner.cache.clone() {
+            let _ = tokio::task::spawn_blocking(move || cache.trim()).await;
+        }
     }
 
     /// Deletes an object; whether it was there. (A store that does not tell says it was.)
@@ -419,6 +467,11 @@ impl Vault {
             hint: "this store cannot be trusted with backups, use another".to_owned(),
         })
     }
+}
+
+/// A tag, which a listing may spell without the quotes that stand around it elsewhere.
+fn tag(etag: &str) -> &str {
+    etag.trim_matches('"')
 }
 
 fn is_not_found(error: &object_store::Error) -> bool {

@@ -116,6 +116,8 @@ pub(crate) fn bare(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command.env("NO_COLOR", "1").env("LANG", "C.UTF-8").env_remove("LC_ALL");
+    // Nothing is kept in the folders of whoever runs the tests.
+    command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     command.current_dir(std::env::temp_dir());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);

@@ -20,7 +20,8 @@ async fn run(from: &Region, to: &Region, dry_run: bool) -> Result<ReplicateRepor
     let options = ReplicateOptions { from: from.clone(), to: to.clone(), dry_run };
     let told = std::sync::Mutex::new(0);
     let count = |_: &Replicated| *told.lock().unwrap() += 1;
-    let report = replicate(&options, &Arc::default(), &count, &CancellationToken::new()).await?;
+    let report =
+        Box::pin(replicate(&options, &Arc::default(), &count, &CancellationToken::new())).await?;
     assert_eq!(told.into_inner().unwrap(), report.backups.len());
     Ok(report)
 }

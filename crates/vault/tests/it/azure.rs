@@ -8,7 +8,7 @@ use lifeboat_testkit::azurite::{ACCOUNT, Azurite, SECOND_ACCOUNT};
 use lifeboat_vault::{Address, Attempt, Credentials, Error, Retry, Secret, Vault, VaultConfig};
 
 use crate::support::{
-    NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, noise, objects, verify,
+    NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, noise, objects, plant, verify,
 };
 
 fn config(azurite: &Azurite, container: &str) -> VaultConfig {
@@ -190,6 +190,56 @@ async fn credentials_that_can_take_nothing_away() {
     assert_eq!(check_whole(&good).await, [name(1), name(0)]);
     let tried = good.try_immutability().await.unwrap();
     assert_eq!((tried.overwrite, tried.delete), (Attempt::Lost, Attempt::Lost));
+}
+
+#[tokio::test]
+async fn a_second_list_fetches_nothing_again() {
+    let azurite = Azurite::start(&[ACCOUNT]).await.unwrap();
+    azurite.create_container(ACCOUNT.0, "backups").await.unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let config = config(&azurite, "backups")
+        .with_credentials(Credentials::AzureAccountKey(ACCOUNT.1.into()))
+        .with_cache(Some(kept.path().to_owned()));
+    let vault = Vault::open(&config).unwrap();
+    for second in 0..3 {
+        Sample::small(&name(second)).store(&vault).await.unwrap();
+    }
+    let files = || -> Vec<_> {
+        let folder = std::fs::read_dir(kept.path().join("objects")).unwrap();
+        folder.map(|entry| entry.unwrap().path()).collect()
+    };
+    let first = vault.list().await.unwrap();
+    assert_eq!(files().len(), 3);
+    // What is kept cannot be told from what is fetched.
+    let again = vault.list().await.unwrap();
+    let manifests = |listed: &[lifeboat_vault::Listed]| -> Vec<_> {
+        listed.iter().map(|one| one.manifest.as_ref().unwrap().clone()).collect()
+    };
+    assert_eq!(manifests(&first), manifests(&again));
+    // It is really what is read: a lie of the same size is believed, as far as anything is that
+    // nobody has signed; and refused when signatures are asked for.
+    let mut lie = first[0].manifest.as_ref().unwrap().as_ref().clone();
+    lie.tool.version = "9.9.9".into();
+    let file = files().into_iter().find(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.contains(first[0].name.as_str())
+    });
+    let file = file.unwrap();
+    std::fs::write(&file, lie.to_bytes().unwrap()).unwrap();
+    assert_eq!(*manifests(&vault.list().await.unwrap())[0], lie);
+    let keys = crate::keys::Pairs::new().keys();
+    assert!(!vault.with_keys(keys).list().await.unwrap()[0].is_intact());
+    assert_eq!(vault.manifest(&name(2)).await.unwrap(), *manifests(&first)[0]);
+    // What was tampered with here is fetched anew; a new version is, too.
+    std::fs::write(&file, "{}").unwrap();
+    assert_eq!(manifests(&vault.list().await.unwrap()), manifests(&first));
+    assert!(files().iter().all(|file| std::fs::metadata(file).unwrap().len() > 2));
+    plant(&vault, &name(1).manifest_file(), "not a manifest any more").await;
+    let listed = vault.list().await.unwrap();
+    assert!(listed[1].manifest.is_err() && listed[0].is_intact(), "{listed:?}");
+    // Without the folder it goes on as before.
+    std::fs::remove_dir_all(kept.path()).unwrap();
+    assert_eq!(vault.list().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
