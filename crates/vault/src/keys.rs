@@ -87,6 +87,7 @@ impl Keys {
     #[must_use]
     pub fn with_passphrase(mut self, passphrase: Secret) -> Self {
         self.passphrase = Some(passphrase);
+        self.fetched = Arc::default();
         self
     }
 
@@ -99,6 +100,7 @@ impl Keys {
         fetch: impl Fn() -> Result<Vec<Secret>, KeyError> + Send + Sync + 'static,
     ) -> Self {
         self.fetch = Some(Arc::new(fetch));
+        self.fetched = Arc::default();
         self
     }
 
