@@ -174,14 +174,6 @@ pub enum Error {
          or as verify.neo4j in lifeboat.toml"
     )]
     NoInstallation,
-    /// A backup of a kind that no trial restore is made of.
-    #[error(
-        "{name} is a physical backup, of which no trial restore can be made yet; verify it without --restore"
-    )]
-    NoTrial {
-        /// The backup.
-        name: BackupName,
-    },
     /// What was unpacked for a trial is not what it should be.
     #[error(
         "{path}, unpacked from {name}, is not what was backed up; check the disk of the folder"

@@ -7,6 +7,7 @@
 //! backup. A trial that fails writes none.
 
 mod folder;
+mod home;
 mod invariant;
 
 use std::sync::Arc;
@@ -107,7 +108,7 @@ async fn run(
 ) -> Result<Shown> {
     let database = match &manifest.database {
         Some(database) if database.method == Method::Logical => database,
-        Some(_) => return Err(Error::NoTrial { name: manifest.name.clone() }),
+        Some(database) => return home::run(options, manifest, database, progress).await,
         None => return run_in_folder(options, manifest, progress).await,
     };
     let settings = &options.settings;
@@ -133,7 +134,7 @@ async fn run(
     let server = Server::start(&installation, server).await.map_err(failed)?;
     steps.done("start server");
 
-    let target = target(&server, &password, &database.name)?;
+    let target = target(&server, Auth::basic(USER, password), &database.name)?;
     let restoring = RestoreOptions {
         vault: options.vault.clone(),
         backup: Selector::Name(manifest.name.clone()),
@@ -190,12 +191,12 @@ fn scratch(settings: &VerifySection) -> Result<tempfile::TempDir> {
     made.map_err(|error| Error::Folder { action: "make a folder in", folder: parent, error })
 }
 
-fn target(server: &Server, password: &str, database: &str) -> Result<Target> {
+fn target(server: &Server, auth: Auth, database: &str) -> Result<Target> {
     let uri = server
         .bolt_uri()
         .parse()
         .map_err(|error: lifeboat_bolt::UriError| Error::Internal(error.to_string()))?;
-    let mut config = Config::new(uri, Auth::basic(USER, password));
+    let mut config = Config::new(uri, auth);
     config.database = Some(database.to_owned());
     Ok(Target { config, database: Some(database.to_owned()) })
 }

@@ -99,6 +99,50 @@ async fn a_backup_is_restored_for_trial_and_certified() {
     assert!(show.stdout.contains("its certificate is invalid: it was made for another backup"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_backup_is_restored_for_trial_too() {
+    let database = database().await;
+    database.create("Good", 300).await;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = folder.path().join("vault");
+    let home = database.server.home().to_str().unwrap();
+    let backup = ["backup", "--name", "files", "--method", "physical", "--fingerprint"];
+    let backup = [&backup[..], &["--neo4j-home", home]].concat();
+    Ran::of(database.lifeboat(&vault, backup)).await.code(0);
+    let run = |args: &[&str]| {
+        let mut command = lifeboat(args);
+        command.current_dir(folder.path());
+        Ran::of(command)
+    };
+    settings(folder.path(), database.server, 301);
+    run(&["verify", "files", "--restore"]).await.code(1).says("\"there are many\" does not hold");
+    assert!(!vault.join("files.certificate.json").exists());
+    settings(folder.path(), database.server, 300);
+    let summary = run(&["verify", "files", "--restore", "--json"]).await.code(0).summary();
+    let checks = summary["certificate"]["checks"].as_array().unwrap();
+    let names: Vec<&str> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "archive",
+            "last transaction",
+            "counts",
+            "fingerprint",
+            "neo4j-admin database check",
+            "invariant: all are good",
+            "invariant: there are many"
+        ]
+    );
+    assert_eq!(summary["certificate"]["way"], "home");
+    assert_eq!(left(folder.path()), 0, "nothing stays behind");
+    let list = run(&["list", "--certified"]).await.code(0);
+    assert!(list.stdout.contains("ok, restored"), "{list:?}");
+    let none = run(&["list", "--certified", "--kind", "config"]).await.code(0);
+    assert!(none.stderr.contains("none of 1 backups"), "{none:?}");
+    let old = run(&["list", "--until", "1h"]).await.code(0);
+    assert!(old.stdout.is_empty(), "{old:?}");
+}
+
 #[tokio::test]
 async fn a_trial_needs_a_backup_that_is_whole_and_an_installation_that_is_one() {
     let database = database().await;
