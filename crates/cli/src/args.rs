@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use lifeboat::bolt::Uri;
 use lifeboat::config::JobKind;
-use lifeboat::format::{BackupName, Compression};
+use lifeboat::format::{BackupKind, BackupName, Compression};
 use lifeboat::physical_backup::MethodChoice;
 use lifeboat::select::Selector;
 use lifeboat::vaults::VaultChoice;
@@ -232,12 +232,45 @@ pub(crate) struct BackupArgs {
     pub(crate) note: Vec<(String, String)>,
 }
 
+/// What a backup is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// A database
+    Database,
+    /// A configuration
+    Config,
+}
+
+impl From<Kind> for BackupKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Database => Self::Database,
+            Kind::Config => Self::Config,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lifeboat list --vault az://account/neo4j-backups
+  lifeboat list --kind database --since 7d --certified
+  lifeboat list --vault secondary --until 2026-11-24
   lifeboat list --json | jq -r '.backups[].name'")]
 pub(crate) struct ListArgs {
+    /// Only backups of a database, or of a configuration
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// Only backups begun at this time or later: as in 2026-11-24T02:00:00Z, 2026-11-24 (at
+    /// midnight, UTC), or 7d (that long ago)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only backups begun before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<jiff::Timestamp>,
+    /// Only backups with a valid certificate of a restore
+    #[arg(long)]
+    pub(crate) certified: bool,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
 }
@@ -451,6 +484,10 @@ pub(crate) struct ShipArgs {
     /// How often to look for new transactions, as in 1s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) interval: std::time::Duration,
+    /// Write a tiny transaction this often, to measure what would really be lost: one node of the
+    /// label `LifeboatCanary`, which no backup of the graph holds
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) canary: Option<std::time::Duration>,
     /// Wait while another shipper is at work, instead of failing
     #[arg(long)]
     pub(crate) wait: bool,
@@ -728,6 +765,23 @@ fn bytes(text: &str) -> Result<u64, String> {
     Ok(u64::from(number) * unit)
 }
 
+/// A time; a date is its beginning in UTC, a duration is that long ago.
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    // What has more than a date must also say its offset.
+    if text.len() == "2026-11-24".len()
+        && let Ok(date) = text.parse::<jiff::civil::Date>()
+    {
+        let midnight = date.to_datetime(jiff::civil::Time::midnight());
+        return jiff::tz::TimeZone::UTC.to_timestamp(midnight).map_err(|error| error.to_string());
+    }
+    let wrong = "write it as 2026-11-24T02:00:00Z, as 2026-11-24, or as 7d for seven days ago";
+    let ago = duration(text).map_err(|_| wrong.to_owned())?;
+    jiff::Timestamp::now().checked_sub(ago).map_err(|_| wrong.to_owned())
+}
+
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "write it as a number with s, m, h or d, as in 24h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -766,6 +820,20 @@ mod tests {
             assert_eq!(selector(text), Ok(named("neo4j-backup-20230101-120000")));
         }
         assert!(selector("../x").is_err());
+    }
+
+    #[test]
+    fn a_moment_may_be_told_in_three_ways() {
+        let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+        assert_eq!(moment("2026-11-24T02:00:00Z"), Ok(time("2026-11-24T02:00:00Z")));
+        assert_eq!(moment("2026-11-24T02:00:00+02:00"), Ok(time("2026-11-24T00:00:00Z")));
+        assert_eq!(moment("2026-11-24"), Ok(time("2026-11-24T00:00:00Z")));
+        let told = moment("2h").unwrap();
+        let ago = jiff::Timestamp::now().duration_since(told).as_secs();
+        assert!((7200..7300).contains(&ago), "{ago}");
+        for text in ["", "yesterday", "2026-13-24", "7", "2026-11-24T02:00:00", "4000000000d"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! segments of different timelines never fit together.
 
 mod bases;
+mod canary;
 mod follow;
 mod pack;
 mod recovery;
@@ -41,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Result};
 pub use bases::{PhysicalBases, base, bases, bases_of};
+pub use canary::Canary;
+use canary::Singing;
 use follow::{Follower, Guard};
 pub use pack::{Dropped, Packed, drop_unneeded, pack};
 pub use recovery::{BaseLog, Gap, LogPiece, Reached, Replay, Until, Window, find_replay, windows};
@@ -196,6 +199,8 @@ pub struct ShipOptions {
     pub once: bool,
     /// Takes bases; without, somebody else must.
     pub bases: Option<Arc<dyn Bases>>,
+    /// Writes a tiny transaction at an interval, to be found again in what was shipped.
+    pub canary: Option<Canary>,
     /// How old the newest base may be.
     pub base_every: Duration,
     /// How many bytes of log may have to be replayed on top of the newest base.
@@ -214,6 +219,7 @@ impl ShipOptions {
             wait: false,
             once: false,
             bases: None,
+            canary: None,
             base_every: Duration::from_hours(24),
             base_after: 4 << 30,
             lease_ttl: LEASE_TTL,
@@ -277,6 +283,15 @@ pub enum Event {
         stored_bytes: u64,
         /// Whether it ends at a verified transaction.
         verified: bool,
+    },
+    /// A transaction of the canary was found again in what was shipped.
+    Canary {
+        /// The database.
+        database: String,
+        /// The transaction.
+        tx: u64,
+        /// How long after its answer it was shipped, in seconds.
+        seconds: f64,
     },
     /// A base is being taken.
     BaseBegun {
@@ -344,7 +359,9 @@ pub async fn ship(
     options.vault.ensure().await?;
     let lease = acquire(&options, events, cancel).await?;
     tell(events, Event::Started { vault: options.vault.to_string(), home: options.home.clone() });
+    let canary = options.canary.clone();
     let mut shipper = Shipper {
+        canary: canary.map(|canary| Singing::begin(canary, events.clone())),
         folder,
         guard: Guard::new(lease),
         followers: Vec::new(),
@@ -426,6 +443,7 @@ async fn acquire(
 
 struct Shipper {
     options: ShipOptions,
+    canary: Option<Singing>,
     folder: PathBuf,
     guard: Guard,
     followers: Vec<Follower>,
@@ -527,7 +545,11 @@ impl Shipper {
             let shipped =
                 follower.ship(&mut self.guard, &self.options, &mut self.report, &self.events);
             match shipped.await {
-                Ok(follow::Outcome::Current) => {}
+                Ok(follow::Outcome::Current) => {
+                    if let Some(canary) = &self.canary {
+                        canary.look(follower.database(), follower.last_tx(), &self.events);
+                    }
+                }
                 Ok(follow::Outcome::NewTimeline) => self.base.forget(),
                 Ok(follow::Outcome::Gone) => {
                     self.followers.remove(index);

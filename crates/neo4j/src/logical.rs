@@ -13,4 +13,5 @@ pub use apply::{check_target, clear};
 pub(crate) use batch::{Batch, Batcher, Nodes};
 pub use compare::{compare, counts};
 pub use read::{EncodedEntry, Sink, Source, fingerprint, read_graph};
+pub use scan::CANARY;
 pub use write::{Payload, WriteOptions, payload_schema, write_graph};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lifeboat::ExitCode;
 use lifeboat::sets::sets;
 use lifeboat::ship::{bases_of, windows};
+use lifeboat::vault::Listed;
 
 use super::Session;
 use crate::args::ListArgs;
@@ -23,7 +24,8 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
     let windows =
         if bases.is_empty() { Vec::new() } else { running.or_stop(windows(vault, &bases)).await? };
     let now = Timestamp::now();
-    let mut rows: Vec<_> = backups.iter().map(|listed| Row::new(listed, now)).collect();
+    let wanted = backups.iter().filter(|listed| is_wanted(listed, args));
+    let mut rows: Vec<_> = wanted.map(|listed| Row::new(listed, now)).collect();
     Row::tell_sets(&mut rows, &sets(&backups));
     let list = List {
         vault: vault.to_string(),
@@ -35,9 +37,24 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
         session.output.document(&list)?;
     } else {
         session.output.print(&list.text(session.output.colour))?;
-        if list.backups.is_empty() {
+        if backups.is_empty() {
             session.output.note(&format!("there are no backups in {vault}"));
+        } else if list.backups.is_empty() {
+            session.output.note(&format!("none of {} backups in {vault} fits", backups.len()));
         }
     }
     Ok(ExitCode::Ok)
+}
+
+fn is_wanted(listed: &Listed, args: &ListArgs) -> bool {
+    let kind = match &listed.manifest {
+        Ok(manifest) => Some(manifest.kind),
+        // Of a damaged one the name may tell.
+        Err(_) => listed.name.kind(),
+    };
+    let created = listed.created();
+    args.kind.is_none_or(|wanted| kind == Some(wanted.into()))
+        && args.since.is_none_or(|since| created >= since)
+        && args.until.is_none_or(|until| created < until)
+        && (!args.certified || listed.certificate.as_ref().is_some_and(|one| one.valid().is_some()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat::ExitCode;
-use lifeboat::ship::{Bases, Event, PhysicalBases, ShipOptions, ship};
+use lifeboat::ship::{Bases, Canary, Event, PhysicalBases, ShipOptions, ship};
 
 use super::Session;
 use crate::args::ShipArgs;
@@ -22,14 +22,26 @@ pub(super) async fn run(session: &Session, args: &ShipArgs) -> Result<ExitCode> 
              lifeboat.toml",
         )
     })?;
+    let target = session.settings.optional_target(&args.database)?;
+    let canary = match (args.canary, &target) {
+        (None, _) => None,
+        (Some(every), Some(target)) => Some(Canary { target: target.clone(), every }),
+        (Some(_), None) => {
+            return Err(Failure::usage(
+                "no server is given for the canary",
+                "give --uri, or set LIFEBOAT_URI, or database.uri in lifeboat.toml",
+            ));
+        }
+    };
     let bases = PhysicalBases {
         vault: vault.clone(),
         home: home.clone(),
-        server: session.settings.optional_target(&args.database)?,
+        server: target,
         installation: args.neo4j.clone(),
     };
     let options = ShipOptions {
         bases: (!args.no_base).then(|| Arc::new(bases) as Arc<dyn Bases>),
+        canary,
         interval: args.interval,
         wait: args.wait,
         once: args.once,

@@ -1,10 +1,15 @@
 //! What is said while logs are shipped.
 
+use std::time::Duration;
+
 use lifeboat::ship::{BaseReason, Event, ShipReport};
 use serde_json::{Value, json};
 
 use super::foreign;
 use crate::units;
+
+/// A canary that came back after so many seconds is no news.
+const SLOW: f64 = 10.0;
 
 /// Something to say to a person.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +58,11 @@ impl Line {
                 "{}: {} shipped, in which transactions cannot be told apart",
                 foreign(database),
                 units::size(*log_bytes)
+            ),
+            Event::Canary { database, tx, seconds } if *seconds > SLOW => format!(
+                "{}: transaction {tx} of the canary was shipped only {} after its answer",
+                foreign(database),
+                units::took(Duration::from_secs_f64(*seconds))
             ),
             Event::Trouble { message } => {
                 return Some(Self::Warning(format!("{message} (it will be tried again)")));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{Ran, lifeboat};
@@ -94,6 +95,39 @@ fn segments(vault: &Path) -> Vec<PathBuf> {
     found
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_measures_what_would_be_lost_and_is_no_data() {
+    let world = World::new(Line::Lts).await;
+    world.write(1).await;
+    let name = |name| ["backup", "--name", name, "--json"];
+    let before = world.run(&name("before")).await.code(0).summary();
+    let ship = ["ship", "--json", "--canary", "1s", "--no-base"];
+    let mut command = world.command(&ship);
+    let mut shipper = command.spawn().unwrap();
+    let mut lines = BufReader::new(shipper.stdout.take().unwrap()).lines();
+    let mut found = Vec::new();
+    while found.len() < 3 {
+        let line = lines.next_line().await.unwrap().expect("it sings on");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["message_type"] == "canary" {
+            assert_eq!(line["database"], "neo4j");
+            assert!(line["seconds"].as_f64().unwrap() >= 0.0, "{line}");
+            found.push(line["tx"].as_u64().unwrap());
+        }
+    }
+    terminate(&shipper);
+    assert_eq!(shipper.wait().await.unwrap().code(), Some(143));
+    assert!(found.is_sorted(), "{found:?}");
+    let count = "MATCH (n:LifeboatCanary) RETURN count(n)";
+    assert_eq!(world.server.query(count).await.unwrap()[0][0], 1);
+    let after = world.run(&name("after")).await.code(0).summary();
+    assert_eq!(after["fingerprint"], before["fingerprint"]);
+    assert_eq!((&after["nodes"], &before["nodes"]), (&1.into(), &1.into()));
+    let mut nowhere = lifeboat(["ship", "--canary", "1s", "--vault", "x", "--neo4j-home", "y"]);
+    nowhere.env_remove("LIFEBOAT_URI");
+    Ran::of(nowhere).await.code(2).says("no server is given for the canary");
+}
+
 async fn to_any_transaction_and_time(line: Line) {
     let world = World::new(line).await;
     // The first transaction brings names with it, which are transactions of their own.
@@ -102,7 +136,8 @@ async fn to_any_transaction_and_time(line: Line) {
     // The log is shipped from where this stands, though it was taken before.
     world.run(&["backup", "--method", "physical", "--name", "base"]).await.code(0);
     world.write(1).await;
-    let shipper = world.command(&["ship", "--json", "--interval", "1s"]).spawn().unwrap();
+    let ship = ["ship", "--json", "--interval", "1s"];
+    let shipper = world.command(&ship).spawn().unwrap();
     for number in 2..=20 {
         world.write(number).await;
     }
@@ -171,7 +206,7 @@ async fn to_any_transaction_and_time(line: Line) {
     assert!(planned.stdout.contains("would remove"), "{planned:?}");
     assert_eq!(segments(&world.vault()).len(), number + 1);
     world.run(&["prune"]).await.code(0);
-    assert_eq!(segments(&world.vault()).len(), 1, "what follows the later backup");
+    assert_eq!(segments(&world.vault()).len(), 2, "the one in which the later backup ends, and on");
     assert!(world.restored(line, &["latest"]).await.into_iter().eq(0..=41));
     world
         .run(&["restore", "--until-tx", &first.to_string(), "--into-home", into])

@@ -98,7 +98,7 @@ fn store_id(folder: &LogFolder) -> Result<String> {
 }
 
 /// Where a new timeline of a log begins; `None` while there is nothing to begin with.
-fn beginning(log: &LogFolder, bases: Vec<BaseLog>) -> Result<Option<LogEnd>, LogError> {
+pub(super) fn beginning(log: &LogFolder, bases: Vec<BaseLog>) -> Result<Option<LogEnd>, LogError> {
     let Some(newest) = log.versions()?.last().copied() else { return Ok(None) };
     let Some(header) = log.header(newest)? else { return Ok(None) };
     if !header.is_known() {
@@ -256,6 +256,11 @@ impl Follower {
 
     pub(super) fn database(&self) -> &str {
         &self.database
+    }
+
+    /// The last transaction that is shipped.
+    pub(super) fn last_tx(&self) -> u64 {
+        self.source.last_tx()
     }
 
     /// Whether its timeline began with it.

@@ -181,6 +181,84 @@ async fn what_is_shipped_comes_back() {
     assert!(find_replay(&world.vault, &stranger, Until::Latest).await.unwrap().is_none());
 }
 
+#[test]
+fn a_timeline_begins_at_a_backup_from_which_the_log_leads_on() {
+    let world = World::new("beginning");
+    let (parts, ends) = log(0, 1, 2..=9);
+    world.write(0, &parts);
+    let folder = lifeboat_neo4j::txlog::LogFolder::new(world.log(0).parent().unwrap());
+    let base = |offset, last_tx, checksum| BaseLog {
+        database: "neo4j".into(),
+        store_id: None,
+        position: LogPosition { version: 0, offset },
+        last_tx,
+        committed: None,
+        checksum,
+    };
+    let begins = |bases: Vec<BaseLog>| {
+        let end = follow::beginning(&folder, bases).unwrap().unwrap();
+        (end.position.offset, end.last_tx, end.last.map(|last| last.checksum))
+    };
+    let end = (ends[7], 9, checksum(&parts[8]));
+    assert_eq!(begins(vec![]), end);
+    assert_eq!(begins(vec![base(ends[2], 4, None)]), (ends[2], 4, checksum(&parts[3])));
+    assert_eq!(begins(vec![base(128, 1, None)]), (128, 1, None));
+    // Of another history, within a transaction, in a file that is gone, or beyond the end.
+    let mut gone = base(ends[2], 4, None);
+    gone.position.version = 7;
+    let strangers =
+        [base(ends[2], 5, None), base(ends[2], 4, Some(7)), base(ends[2] + 1, 4, None), gone];
+    for stranger in strangers.into_iter().chain([base(ends[7] + 99, 9, None), base(128, 2, None)]) {
+        assert_eq!(begins(vec![stranger.clone()]), end, "{stranger:?}");
+        assert_eq!(begins(vec![stranger, base(ends[0], 2, None)]).1, 2);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_shipped_in_clear_to_a_vault_that_encrypts() {
+    let mut world = World::new("encrypted");
+    let pair = lifeboat_vault::KeyPair::encryption();
+    let identity = pair.secret.expose().to_owned();
+    let keys = lifeboat_vault::Keys::default().with_recipient(&pair.public).unwrap();
+    let (parts, ends) = log(0, 1, 2..=30);
+    let base = BaseLog {
+        database: "neo4j".into(),
+        store_id: None,
+        position: LogPosition { version: 0, offset: ends[0] },
+        last_tx: 2,
+        committed: None,
+        checksum: checksum(&parts[1]),
+    };
+    let open = world.vault.clone();
+    world.vault = open.with_keys(keys.clone());
+    for count in [2, 12, 30] {
+        world.write(0, &parts[..count]);
+        world.ship().await;
+    }
+    for chunk in world.timelines().await[0].runs().concat() {
+        let (stored, _) = world.area().read(&chunk.key, 1 << 20).await.unwrap().unwrap();
+        let clear = parts[29].windows(32).any(|part| stored.windows(32).any(|at| at == part));
+        assert!(!clear && stored.windows(21).any(|at| at == b"age-encryption.org/v1"), "{chunk:?}");
+    }
+    // The shipper went on without a key that opens; a restore needs one.
+    let error = replay(&world, &base, Until::Tx(20)).await.unwrap_err();
+    assert!(error.to_string().contains("no key opens it"), "{error}");
+    let keys = keys.with_identities(move || Ok(vec![identity.clone().into()]));
+    world.vault = open.with_keys(keys);
+    let (pieces, reached) = replay(&world, &base, Until::Tx(20)).await.unwrap();
+    assert_eq!((reached.last_tx, reached.verified), (20, true));
+    let old = &parts.concat()[..usize::try_from(ends[0]).unwrap()];
+    let whole = assemble(&pieces, 0, old);
+    assert!(whole == parts.concat()[..usize::try_from(ends[18]).unwrap()]);
+
+    let passphrase =
+        lifeboat_vault::Keys::default().with_passphrase("one for all".to_owned().into());
+    world.vault = open.with_keys(passphrase);
+    let error = world.ship_with(world.options()).await.0.unwrap_err();
+    assert!(error.to_string().contains("passphrase alone"), "{error}");
+    assert_eq!(error.exit_code(), crate::ExitCode::Usage);
+}
+
 #[tokio::test]
 async fn packs_hold_the_same() {
     let world = World::new("packs");

@@ -272,7 +272,7 @@ impl Shared {
     fn nodes(&self, scanner: &mut Scanner, batch: &RecordBatch) -> Result<()> {
         let mut seen = Vec::with_capacity(batch.len());
         for record in batch.iter() {
-            seen.push(scanner.node(record)?);
+            seen.extend(scanner.node(record)?);
         }
         let mut table = lock(&self.table);
         for (id, digest) in seen {

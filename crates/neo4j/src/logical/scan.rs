@@ -13,6 +13,10 @@ const NODE: u8 = b'N';
 /// The relationship structure: id, start, end, type, properties and, since 5.0, element ids.
 const RELATIONSHIP: u8 = b'R';
 
+/// The label of the node that a canary writes again and again, and that has no other label. It is
+/// nobody's data: no backup of the graph holds it, no fingerprint counts it.
+pub const CANARY: &str = "LifeboatCanary";
+
 /// Reads records on one thread and adds up what they contribute to the fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
@@ -28,6 +32,8 @@ struct LabelSet {
     json: String,
     canon: Vec<u8>,
     tally: Tally,
+    /// Nodes with it are no data.
+    is_canary: bool,
 }
 
 /// Where a relationship starts and ends, by internal ids.
@@ -58,7 +64,7 @@ impl Scanner {
     /// What was added up.
     pub(crate) fn into_tallies(self) -> Tallies {
         let mut tallies = Tallies::default();
-        for set in self.label_sets.into_values() {
+        for set in self.label_sets.into_values().filter(|set| !set.is_canary) {
             // The same set can come with its labels in another order.
             tallies.nodes.entry(set.name).or_default().merge(set.tally);
         }
@@ -66,11 +72,12 @@ impl Scanner {
         tallies
     }
 
-    /// Reads a record that holds a node; answers its id and the digest that stands for it.
+    /// Reads a record that holds a node; answers its id and the digest that stands for it. `None`
+    /// for a [canary](CANARY).
     ///
     /// # Errors
     /// When the record is something else.
-    pub(crate) fn node(&mut self, record: &[u8]) -> Result<(u64, u64)> {
+    pub(crate) fn node(&mut self, record: &[u8]) -> Result<Option<(u64, u64)>> {
         let mut fields = structure(record, NODE, "node")?;
         let id = internal_id(fields.int()?)?;
         let labels = fields.skip()?;
@@ -80,6 +87,9 @@ impl Scanner {
             Some(set) => set,
             None => self.label_sets.entry(labels.to_vec()).or_insert(LabelSet::read(labels)?),
         };
+        if set.is_canary {
+            return Ok(None);
+        }
         out.canon.clear();
         out.canon.push(b'N');
         out.canon.extend_from_slice(&set.canon);
@@ -92,7 +102,7 @@ impl Scanner {
         out.raw("}\n");
         let hash = blake3::hash(&out.canon);
         set.tally.add(first_half(&hash));
-        Ok((id, digest64(&hash)))
+        Ok(Some((id, digest64(&hash))))
     }
 
     /// The end nodes of a record that holds a relationship.
@@ -161,6 +171,7 @@ impl LabelSet {
         }
         json.push(b']');
         Ok(Self {
+            is_canary: labels == [CANARY],
             name: label_set_name(labels.iter().copied()),
             json: String::from_utf8_lossy(&json).into_owned(),
             canon,
