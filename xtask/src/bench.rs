@@ -40,6 +40,7 @@ mod memory;
 mod physical;
 mod restore;
 mod section;
+mod ship;
 mod turns;
 mod verify;
 
@@ -58,6 +59,8 @@ pub(crate) enum Name {
     Restore,
     /// Physical backup and restore against `neo4j-admin database dump` and `load`
     Physical,
+    /// Log shipping: what it costs the writers, and how much would be lost
+    Ship,
     /// Peak memory of backup and restore, at 1 and 10 times the data
     Memory,
     /// Full verification against zstd and b3sum, and a vault with 10,000 backups
@@ -70,6 +73,7 @@ impl Name {
             Self::Backup => backup::run(bench).await,
             Self::Restore => restore::run(bench).await,
             Self::Physical => physical::run(bench).await,
+            Self::Ship => ship::run(bench).await,
             Self::Memory => memory::run(bench).await,
             Self::Verify => verify::run(bench).await,
         }
