@@ -24,6 +24,8 @@ use crate::client;
 const EVENT: &str = "CREATE (:Event {number: $number, text: 'what happened'})";
 /// How many write at the same time.
 const WRITERS: u32 = 4;
+/// How long they write until a new server has come to its pace.
+const WARM_UP: Duration = Duration::from_mins(2);
 /// How long they write in a turn.
 const TURN: Duration = Duration::from_secs(15);
 /// How long the loss is measured, and at how many transactions a second.
@@ -35,16 +37,18 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let (home, vault) = (scratch.path().join("home"), scratch.path().join("vault"));
     std::fs::create_dir(&vault)?;
     let server = Neo4j::start_with(Line::Lts, Bench::server_options().home(&home)).await?;
-    // Warms the server up for all.
-    write(&server, None, TURN).await?;
+    write(&server, None, WARM_UP).await?;
     child::run(&mut shipping(bench, &server, &vault, &["--once"])).await?;
 
     let (mut ratios, mut rates, mut slowest) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..bench.rounds() {
-        let alone = Pace::of(&write(&server, None, TURN).await?);
-        let shipper = Shipper::start(bench, &server, &vault).await?;
-        let shipped = Pace::of(&write(&server, None, TURN).await?);
-        shipper.stop().await?;
+    for round in 0..bench.rounds() {
+        // Now the one is first, now the other: a server goes on getting faster for a while.
+        let (alone, shipped) = if round % 2 == 0 {
+            (alone(&server).await?, beside(bench, &server, &vault).await?)
+        } else {
+            let shipped = beside(bench, &server, &vault).await?;
+            (alone(&server).await?, shipped)
+        };
         eprintln!("  {:.0} transactions a second, {:.0} with a shipper", alone.rate, shipped.rate);
         ratios.push(shipped.rate / alone.rate);
         rates.push((alone.rate, shipped.rate));
@@ -108,6 +112,19 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     section.at_most("99 % of what would be lost", quantile(&mut losses, 0.99), 2.0, "s");
     section.at_most("peak memory", peak as f64 / f64::from(1 << 20), 256.0, "MiB");
     Ok(section)
+}
+
+/// A turn of the writers alone.
+async fn alone(server: &Neo4j) -> anyhow::Result<Pace> {
+    Ok(Pace::of(&write(server, None, TURN).await?))
+}
+
+/// A turn of the writers beside a shipper.
+async fn beside(bench: &Bench, server: &Neo4j, vault: &Path) -> anyhow::Result<Pace> {
+    let shipper = Shipper::start(bench, server, vault).await?;
+    let pace = Pace::of(&write(server, None, TURN).await?);
+    shipper.stop().await?;
+    Ok(pace)
 }
 
 fn shipping(
