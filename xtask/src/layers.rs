@@ -25,8 +25,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "lifeboat-server",
         ],
     ),
-    ("lifeboat-service", &["lifeboat"]),
-    ("lifeboat-cli", &["lifeboat", "lifeboat-service"]),
+    ("lifeboat-runbook", &["lifeboat"]),
+    ("lifeboat-service", &["lifeboat", "lifeboat-runbook"]),
+    ("lifeboat-cli", &["lifeboat", "lifeboat-runbook", "lifeboat-service"]),
     (TESTKIT, &["lifeboat-bolt", "lifeboat-server"]),
     ("xtask", &[TESTKIT, "lifeboat-bolt"]),
 ];

@@ -1,0 +1,1 @@
+//! DNS: an application's name is pointed at another address, and the change is awaited.

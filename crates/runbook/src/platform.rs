@@ -1,0 +1,1 @@
+//! Where an application runs: its services are stopped, started, scaled and deployed.
