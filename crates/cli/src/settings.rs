@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 
 use lifeboat::Target;
 use lifeboat::bolt::{Auth, Config as BoltConfig};
-use lifeboat::config::{Config, FILE_NAME, KeySections, SecretSource, VaultSection};
+use lifeboat::config::{Config, DEFAULT_USER, FILE_NAME, KeySections, SecretSource, VaultSection};
 use lifeboat::vault::{Vault, VaultConfig};
 use lifeboat::vaults::{RegionConfig, Role, VaultChoice, Vaults};
 
 use crate::args::{DatabaseArgs, VaultArgs};
 use crate::failure::{Failure, Result};
-
-/// Who one is on a server unless another name is given.
-const DEFAULT_USER: &str = "neo4j";
 
 /// The settings file, if there is one.
 #[derive(Debug, Default)]
@@ -109,19 +106,8 @@ impl Settings {
     /// How to open the vaults, when an address is known: those of the file, or the one that was
     /// chosen.
     pub(crate) fn optional_vaults(&self, args: &VaultArgs) -> Result<Option<Vaults>> {
-        let sections = &self.file.vault;
-        let keys = KeySections {
-            encryption: self.file.encryption.clone(),
-            signing: self.file.signing.clone(),
-        };
-        let region = |role: Role| {
-            let section = sections.section(role)?.clone();
-            Some(RegionConfig { role: Some(role), section, keys: keys.clone() })
-        };
-        let Some(choice) = &args.vault else {
-            let Some(active) = region(sections.active) else { return Ok(None) };
-            return Ok(Some(Vaults::new(active, region(sections.active.other()))));
-        };
+        let region = |role: Role| self.file.region(role);
+        let Some(choice) = &args.vault else { return Ok(self.file.vaults()) };
         let chosen = match choice {
             VaultChoice::Role(role) => region(*role).ok_or_else(|| {
                 Failure::usage(
@@ -137,7 +123,10 @@ impl Settings {
                 .unwrap_or_else(|| RegionConfig {
                     role: None,
                     section: VaultSection::at(address.clone()),
-                    keys: keys.clone(),
+                    keys: KeySections {
+                        encryption: self.file.encryption.clone(),
+                        signing: self.file.signing.clone(),
+                    },
                 }),
         };
         Ok(Some(Vaults::new(chosen, None)))

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use lifeboat_bolt::Uri;
+use lifeboat_bolt::{Auth, Uri};
 use serde::{Deserialize, Deserializer, de};
 
 pub use config_backup::{CommandSection, ConfigBackupSection};
@@ -44,7 +44,12 @@ pub use vault::{CredentialsSection, VaultAuth, VaultSection};
 pub use vaults::VaultSections;
 pub use verify::{Expected, Invariant, VerifySection};
 
+use crate::Target;
 use crate::physical_backup::MethodChoice;
+use crate::vaults::{RegionConfig, Role, Vaults};
+
+/// Who one is on a server unless another name is given.
+pub const DEFAULT_USER: &str = "neo4j";
 
 /// Name of the file that is looked for in the current folder.
 pub const FILE_NAME: &str = "lifeboat.toml";
@@ -73,6 +78,14 @@ pub struct Config {
     pub schedule: Schedules,
     /// `[objectives]`: what recovery has to achieve.
     pub objectives: Objectives,
+    /// `[environment.…]`: where the application runs; read by runbooks, as are the next three.
+    pub environment: de::IgnoredAny,
+    /// `[dns]`.
+    pub dns: de::IgnoredAny,
+    /// `[runbooks]`.
+    pub runbooks: de::IgnoredAny,
+    /// `[drill]`.
+    pub drill: de::IgnoredAny,
 }
 
 /// `[database]`.
@@ -134,9 +147,55 @@ pub struct Objectives {
     /// How much may be lost at most (RPO), as in `30s`, `5m` or `24h`.
     #[serde(deserialize_with = "duration::duration")]
     pub rpo: Option<Duration>,
+    /// How long recovery may take at most (RTO), as in `1h`.
+    #[serde(deserialize_with = "duration::duration")]
+    pub rto: Option<Duration>,
+}
+
+impl DatabaseSection {
+    /// Makes paths relative to the settings file's folder.
+    pub fn resolve(&mut self, folder: &Path) {
+        resolve(folder, &mut self.ca_file);
+        resolve(folder, &mut self.neo4j_home);
+        if let Some(secret) = &mut self.password {
+            secret.resolve(folder);
+        }
+    }
+
+    /// The database, when its address is known. The password is read.
+    ///
+    /// # Errors
+    /// When there is a password and it cannot be read.
+    pub fn target(&self) -> Result<Option<Target>, ConfigError> {
+        let Some(uri) = self.uri.clone() else { return Ok(None) };
+        let auth = match &self.password {
+            None => Auth::None,
+            Some(password) => {
+                Auth::basic(self.username.as_deref().unwrap_or(DEFAULT_USER), password.read()?)
+            }
+        };
+        let mut config = lifeboat_bolt::Config::new(uri, auth);
+        config.ca_file.clone_from(&self.ca_file);
+        config.database.clone_from(&self.database);
+        Ok(Some(Target { config, database: self.database.clone() }))
+    }
 }
 
 impl Config {
+    /// How to open the vaults that the file names; `None` when it names none.
+    pub fn vaults(&self) -> Option<Vaults> {
+        let active = self.region(self.vault.active)?;
+        Some(Vaults::new(active, self.region(self.vault.active.other())))
+    }
+
+    /// How to open the vault of a role; `None` when the file names none.
+    pub fn region(&self, role: Role) -> Option<RegionConfig> {
+        let section = self.vault.section(role)?.clone();
+        let keys =
+            KeySections { encryption: self.encryption.clone(), signing: self.signing.clone() };
+        Some(RegionConfig { role: Some(role), section, keys })
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -160,11 +219,7 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        resolve(folder, &mut self.database.ca_file);
-        resolve(folder, &mut self.database.neo4j_home);
-        if let Some(secret) = &mut self.database.password {
-            secret.resolve(folder);
-        }
+        self.database.resolve(folder);
         self.vault.resolve(folder);
         KeySections::resolve(&mut self.encryption, &mut self.signing, folder);
         self.verify.resolve(folder);

@@ -215,6 +215,14 @@ fn proven(report: &RestoreReport) -> Vec<Check> {
     checks
 }
 
+/// Asks whether something holds of a database; what was found, for people.
+///
+/// # Errors
+/// [`Error::Invariant`] when it does not hold, or cannot be asked.
+pub async fn holds(target: &Target, invariant: &Invariant) -> Result<String> {
+    invariant::check(target, invariant).await
+}
+
 async fn invariants(target: &Target, invariants: &[Invariant]) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for invariant in invariants {

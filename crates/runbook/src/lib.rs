@@ -1,4 +1,42 @@
 //! Disasters, executed: runbooks, the step kinds they are made of, drills and their reports.
+//!
+//! A [`Runbook`] is a file of steps. Every step has a kind, behind the one interface [`Action`];
+//! [`run`] carries them out, after [`plan`] has looked at everything that can be looked at
+//! before. What is intended stands in the [`journal`] before it is done, here and in the vaults, so
+//! that whatever dies, [`resume`] goes on, from any machine.
 
+pub mod action;
+mod approval;
+mod azure;
+mod check;
+mod command;
+mod condition;
 pub mod dns;
+pub mod document;
+mod error;
+mod execute;
+pub mod fence;
+mod http;
+pub mod journal;
+pub mod library;
 pub mod platform;
+pub mod predict;
+mod provision;
+mod run;
+pub mod sites;
+pub mod state;
+pub mod steps;
+pub mod template;
+pub mod value;
+mod world;
+
+pub use action::Action;
+pub use condition::Condition;
+pub use document::Runbook;
+pub use error::{Error, Result, StepError};
+pub use execute::{Ending, Observer, Silent};
+pub use provision::Provision;
+pub use run::{
+    Plan, PlannedStep, Ran, RunOptions, abort, approve, find, plan, read, resume, run, runs, settle,
+};
+pub use world::{Drilling, World};

@@ -54,7 +54,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn in_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+    /// Of a parser's error: told by file, line and key.
+    pub fn in_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let (line, key) = error.span().map_or((1, None), |span| place(text, &span));
         let (key, problem) = describe(key, error.message());
         Self::Invalid { path: path.to_owned(), line, key, problem }

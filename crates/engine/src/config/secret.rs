@@ -18,7 +18,10 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// The one of two keys that is set.
-    pub(super) fn choose(
+    ///
+    /// # Errors
+    /// When both are, or the command is empty.
+    pub fn choose(
         name: &str,
         file: Option<PathBuf>,
         command: Option<Vec<String>>,

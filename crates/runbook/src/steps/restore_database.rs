@@ -1,0 +1,228 @@
+//! `restore-database`: a backup into the database of an environment, by the way that fits it.
+//!
+//! A physical backup goes into the home of the stopped server, which is started afterwards; a
+//! logical one into the running server, in the place of what is there. Either keeps what was there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lifeboat::Progress;
+use lifeboat::format::{BackupName, Compression, Method};
+use lifeboat::physical_restore::{HomeRestoreOptions, Start, plan_home, restore_home};
+use lifeboat::restore::{RestoreOptions, restore};
+use lifeboat::select::{Selector, select};
+use lifeboat::ship::Until;
+use lifeboat::vault::Vault;
+use serde::Deserialize;
+
+use super::database;
+use crate::action::{Action, Context, Field, Finding, Outputs};
+use crate::error::StepError;
+use crate::predict;
+use crate::template::Template;
+use crate::value::Kind;
+
+/// How long a started server may take to recover and answer.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestoreDatabase {
+    /// The environment.
+    environment: Template,
+    /// The backup.
+    backup: Template,
+    /// The vault that it is in; of an empty text, the one that answers.
+    #[serde(default)]
+    vault: Template,
+    /// Up to when its log is replayed, of a physical backup; of an empty text, to its end.
+    #[serde(default)]
+    until: Template,
+    /// Leaves Neo4j's consistency check out.
+    #[serde(default)]
+    no_check: bool,
+}
+
+struct Chosen {
+    environment: String,
+    name: BackupName,
+    vault: Vault,
+    until: Until,
+}
+
+impl RestoreDatabase {
+    async fn chosen(&self, cx: &Context<'_>) -> Result<Chosen, StepError> {
+        let environment = cx.value(&self.environment, Kind::Environment)?;
+        let backup = cx.value(&self.backup, Kind::Backup)?;
+        let name = backup.parse().map_err(|_| StepError::Value(backup.clone()))?;
+        let (region, _) = cx.world.region(&cx.value(&self.vault, Kind::Vault)?).await?;
+        let until = cx.value(&self.until, Kind::Moment)?;
+        let until = until.parse::<Timestamp>().map_or(Until::Latest, Until::Time);
+        Ok(Chosen { environment, name, vault: region.databases().clone(), until })
+    }
+
+    fn home_options(
+        &self,
+        cx: &Context<'_>,
+        chosen: &Chosen,
+    ) -> Result<HomeRestoreOptions, StepError> {
+        let name = &chosen.environment;
+        let environment = cx.world.environment(name)?;
+        let missing = |setting| StepError::Setting { environment: name.clone(), setting };
+        let home = environment.database.neo4j_home.clone();
+        let start = match &environment.start_database {
+            None => None,
+            Some(command) => Some(Start {
+                command: command.clone(),
+                stop_command: environment.stop_database.clone(),
+                server: cx.world.target(name)?,
+                patience: PATIENCE,
+            }),
+        };
+        Ok(HomeRestoreOptions {
+            vault: chosen.vault.clone(),
+            backup: Selector::Name(chosen.name.clone()),
+            until: chosen.until,
+            home: home.ok_or_else(|| missing("database.neo4j_home"))?,
+            database: None,
+            installation: environment.neo4j.clone(),
+            java: environment.java.clone(),
+            check: !self.no_check,
+            start,
+        })
+    }
+
+    async fn physical(&self, cx: &Context<'_>, chosen: &Chosen) -> Result<Outputs, StepError> {
+        let options = self.home_options(cx, chosen)?;
+        database::stop(cx, &chosen.environment).await?;
+        let progress = Arc::new(Progress::default());
+        let report = Box::pin(restore_home(&options, &progress, cx.cancel)).await?;
+        let mut outputs = steps(&report.steps);
+        if let Some(tx) = report.last_tx {
+            outputs.insert("last-tx".to_owned(), tx.to_string());
+        }
+        if let Some(kept) = report.safety {
+            outputs.insert("kept".to_owned(), kept.display().to_string());
+        }
+        Ok(outputs)
+    }
+
+    async fn logical(&self, cx: &Context<'_>, chosen: &Chosen) -> Result<Outputs, StepError> {
+        database::start(cx, &chosen.environment).await?;
+        let options = RestoreOptions {
+            vault: chosen.vault.clone(),
+            backup: Selector::Name(chosen.name.clone()),
+            target: cx.world.target(&chosen.environment)?,
+            replace: true,
+            compression: Compression::default(),
+        };
+        let progress = Arc::new(Progress::default());
+        let report = Box::pin(restore(&options, &progress, cx.cancel)).await?;
+        let mut outputs = steps(&report.steps);
+        if let Some(safety) = report.safety {
+            outputs.insert("kept".to_owned(), safety.to_string());
+        }
+        Ok(outputs)
+    }
+}
+
+/// How long each part took, in milliseconds, as a text.
+fn steps(steps: &[(&'static str, Duration)]) -> Outputs {
+    let parts = steps.iter().map(|(name, took)| format!("{name} {} ms", took.as_millis()));
+    Outputs::from([("parts".to_owned(), parts.collect::<Vec<_>>().join(", "))])
+}
+
+#[async_trait]
+impl Action for RestoreDatabase {
+    fn title(&self) -> String {
+        "Restore the database".to_owned()
+    }
+
+    fn fields(&self) -> Vec<Field<'_>> {
+        vec![
+            Field::new("environment", &self.environment, Kind::Environment),
+            Field::new("backup", &self.backup, Kind::Backup),
+            Field::new("vault", &self.vault, Kind::Vault),
+            Field::new("until", &self.until, Kind::Moment),
+        ]
+    }
+
+    /// `last-tx`: the last transaction, of a physical restore; `kept`: where what was there is kept;
+    /// `parts`: how long each part took.
+    fn outputs(&self) -> &'static [(&'static str, Kind)] {
+        &[("last-tx", Kind::Number), ("kept", Kind::Text), ("parts", Kind::Text)]
+    }
+
+    fn describe(&self, cx: &Context<'_>) -> Vec<String> {
+        let name = self.environment.show(cx.values);
+        let until = self.until.show(cx.values);
+        let until = if until.is_empty() { String::new() } else { format!(", up to {until}") };
+        vec![
+            format!("verify every byte of {}", self.backup.show(cx.values)),
+            format!("restore it into the database of {name}{until}; what is there is kept"),
+            "compare what was restored with the backup".to_owned(),
+        ]
+    }
+
+    async fn check(&self, cx: &Context<'_>) -> Vec<Finding> {
+        let found = async {
+            let chosen = self.chosen(cx).await?;
+            let manifest = select(&chosen.vault, &Selector::Name(chosen.name.clone())).await?;
+            let physical =
+                manifest.database.as_ref().is_some_and(|one| one.method == Method::Physical);
+            if !physical {
+                // The server may be down today, and is started first.
+                let target = cx.world.target(&chosen.environment)?;
+                return Ok(format!("{} can be restored over {}", chosen.name, target.config.uri));
+            }
+            let plan = plan_home(&self.home_options(cx, &chosen)?).await?;
+            let free = free_bytes(&plan.layout.data);
+            if free.is_some_and(|free| free < plan.bytes + plan.log_bytes) {
+                return Err(StepError::Condition {
+                    what: format!(
+                        "{} has room for {} bytes",
+                        plan.layout.data.display(),
+                        plan.bytes
+                    ),
+                    found: format!("{} bytes are free", free.unwrap_or(0)),
+                });
+            }
+            let version = plan.version.map_or_else(String::new, |v| format!(" of Neo4j {v}"));
+            Ok(format!(
+                "{} fits the home{version}: {} bytes, {} of log",
+                chosen.name, plan.bytes, plan.log_bytes
+            ))
+        };
+        vec![match found.await {
+            Ok(text) => Finding::ok(text),
+            Err(error @ StepError::NotYet { .. }) => Finding::unknown(error),
+            Err(error) => Finding::failed(error),
+        }]
+    }
+
+    async fn predict(&self, cx: &Context<'_>) -> Option<Duration> {
+        let chosen = self.chosen(cx).await.ok()?;
+        let manifest = chosen.vault.manifest(&chosen.name).await.ok()?;
+        let rates = predict::Rates::measured(&chosen.vault).await.ok()?;
+        rates.restore(&manifest, None)
+    }
+
+    async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
+        let chosen = self.chosen(cx).await?;
+        let manifest = chosen.vault.manifest(&chosen.name).await.map_err(lifeboat::Error::from)?;
+        match manifest.database.as_ref().map(|database| database.method) {
+            Some(Method::Physical) => self.physical(cx, &chosen).await,
+            Some(_) => self.logical(cx, &chosen).await,
+            None => Err(lifeboat::Error::NotADatabase { name: chosen.name }.into()),
+        }
+    }
+}
+
+/// Bytes that are free where a folder is, or will be.
+fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    Some(found.f_bavail * found.f_frsize)
+}

@@ -1,0 +1,146 @@
+//! `verify`: the database answers and is what it should be, and the application works.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifeboat::bolt::{Access, Connection, Params, RunOptions, Value};
+use serde::Deserialize;
+
+use crate::action::{Action, Context, Field, Finding, Outputs};
+use crate::error::StepError;
+use crate::template::Template;
+use crate::value::Kind;
+
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verify {
+    /// The environment.
+    environment: Template,
+    /// Also what its `health` says of the application; else the database alone.
+    #[serde(default)]
+    application: bool,
+}
+
+#[async_trait]
+impl Action for Verify {
+    fn title(&self) -> String {
+        if self.application {
+            "Verify the application".to_owned()
+        } else {
+            "Verify the database".to_owned()
+        }
+    }
+
+    fn fields(&self) -> Vec<Field<'_>> {
+        vec![Field::new("environment", &self.environment, Kind::Environment)]
+    }
+
+    /// `nodes`, `relationships`: how many there are; `checks`: what was found.
+    fn outputs(&self) -> &'static [(&'static str, Kind)] {
+        &[("nodes", Kind::Number), ("relationships", Kind::Number), ("checks", Kind::Text)]
+    }
+
+    fn describe(&self, cx: &Context<'_>) -> Vec<String> {
+        let name = self.environment.show(cx.values);
+        let mut all = vec![format!("ask the database of {name}, and count what it holds")];
+        for invariant in &cx.world.config.verify.invariants {
+            all.push(format!("check the invariant {:?}", invariant.name));
+        }
+        if self.application
+            && let Ok(environment) = cx.world.environment(&name)
+        {
+            for condition in &environment.health {
+                all.push(format!("wait until {}", condition.describe(cx)));
+            }
+        }
+        all
+    }
+
+    async fn check(&self, cx: &Context<'_>) -> Vec<Finding> {
+        let name = match cx.value(&self.environment, Kind::Environment) {
+            Ok(name) => name,
+            Err(error) => return vec![Finding::unknown(error)],
+        };
+        match (cx.world.target(&name), cx.world.environment(&name)) {
+            (Err(error), _) | (_, Err(error)) => vec![Finding::failed(error)],
+            (Ok(_), Ok(environment)) if self.application && environment.health.is_empty() => {
+                vec![Finding::failed(StepError::Setting { environment: name, setting: "health" })]
+            }
+            (Ok(_), Ok(environment)) => {
+                let invariants = cx.world.config.verify.invariants.len();
+                let health = if self.application { environment.health.len() } else { 0 };
+                vec![Finding::ok(format_args!(
+                    "{invariants} invariants, {health} checks of health"
+                ))]
+            }
+        }
+    }
+
+    async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
+        let name = cx.value(&self.environment, Kind::Environment)?;
+        let mut checks = Vec::new();
+        let work = async {
+            cx.world.wait_for_database(&name, PATIENCE).await?;
+            let (nodes, relationships) = count(cx, &name).await?;
+            let target = cx.world.target(&name)?;
+            for invariant in &cx.world.config.verify.invariants {
+                let found = lifeboat::trial::holds(&target, invariant).await?;
+                checks.push(format!("{}: {found}", invariant.name));
+            }
+            Ok::<_, StepError>((nodes, relationships))
+        };
+        let (nodes, relationships) = tokio::select! {
+            counts = work => counts?,
+            () = cx.cancel.cancelled() => return Err(StepError::Interrupted),
+        };
+        if self.application {
+            let environment = cx.world.environment(&name)?;
+            if environment.health.is_empty() {
+                return Err(StepError::Setting { environment: name, setting: "health" });
+            }
+            for condition in &environment.health {
+                checks.push(condition.hold(cx).await?);
+            }
+        }
+        Ok(Outputs::from([
+            ("nodes".to_owned(), nodes.to_string()),
+            ("relationships".to_owned(), relationships.to_string()),
+            ("checks".to_owned(), checks.join("; ")),
+        ]))
+    }
+}
+
+/// How many nodes and relationships there are, by the counts that the server keeps.
+async fn count(cx: &Context<'_>, name: &str) -> Result<(u64, u64), StepError> {
+    let target = cx.world.target(name)?;
+    let run = RunOptions {
+        database: target.database.clone(),
+        access: Access::Read,
+        ..RunOptions::default()
+    };
+    let failed = |why: String| StepError::Database {
+        environment: name.to_owned(),
+        address: target.config.uri.to_string(),
+        why,
+    };
+    let mut connection =
+        Connection::connect(&target.config).await.map_err(|error| failed(error.to_string()))?;
+    let mut counts = Vec::new();
+    for query in ["MATCH (n) RETURN count(n)", "MATCH ()-[r]->() RETURN count(r)"] {
+        let mut rows = connection
+            .run(query, Params::None, &run)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let row = rows.next().await.map_err(|error| failed(error.to_string()))?;
+        while rows.next().await.map_err(|error| failed(error.to_string()))?.is_some() {}
+        match row.as_deref() {
+            Some([Value::Int(count)]) => counts.push(u64::try_from(*count).unwrap_or(0)),
+            _ => return Err(failed("it does not count".to_owned())),
+        }
+    }
+    connection.close().await;
+    Ok((counts[0], counts[1]))
+}
