@@ -4,6 +4,7 @@
 mod configuration;
 mod key;
 mod regions;
+mod runbook;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,11 @@ pub(crate) use configuration::{
 };
 pub(crate) use key::{KeyCommand, KeyGenerateArgs, KeyPurpose, KeyShowArgs, KeySignArgs};
 pub(crate) use regions::ReplicateArgs;
+pub(crate) use runbook::{
+    DrillCleanupArgs, DrillCommand, DrillIssuesArgs, DrillReportArgs, DrillRunArgs, FenceCommand,
+    InputArgs, ReportFormat, RunbookAbortArgs, RunbookApproveArgs, RunbookCommand,
+    RunbookEjectArgs, RunbookPlanArgs, RunbookResumeArgs, RunbookRunArgs, RunbookStatusArgs,
+};
 
 /// The exit codes, as `--help` shows them.
 pub(crate) const EXIT_CODES: &str = "\
@@ -111,6 +117,19 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Check that everything is there that a backup and a restore will need
     Doctor(DoctorArgs),
+    /// Carry out what is written down for a disaster, step by step
+    #[command(subcommand)]
+    Runbook(RunbookCommand),
+    /// Rehearse disasters with disposable environments, and measure them
+    #[command(subcommand)]
+    Drill(DrillCommand),
+    /// Keep an environment that was lost from coming back as a second primary
+    #[command(subcommand)]
+    Fence(FenceCommand),
+    /// Find the last recovery point that is good, by restoring some
+    Diagnose(DiagnoseArgs),
+    /// Write the handbook for the day when nothing else is there
+    Handbook(HandbookArgs),
     /// Do everything on time: run the jobs that the settings schedule, until stopped
     Serve(ServeArgs),
     /// Look at the jobs of a running service, and operate them
@@ -547,6 +566,56 @@ pub(crate) struct DoctorArgs {
     /// credentials; fails when it can. Leaves a small object behind when it cannot
     #[arg(long)]
     pub(crate) immutability: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Find the last recovery point that is good, by restoring some\n\n\
+    For damage that crept in unnoticed. Recovery points are really restored, into a server that \
+    exists only for this, and the invariants of the settings are checked; the range is halved until \
+    the last good one and the first bad one stand side by side.",
+    after_help = "\
+Examples:
+  lifeboat diagnose --neo4j /opt/neo4j
+  lifeboat diagnose --since 7d --json | jq -r .last_good.backup"
+)]
+pub(crate) struct DiagnoseArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Only recovery points since then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// The folder of a Neo4j installation; else verify.neo4j of the settings
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) neo4j: Option<PathBuf>,
+    /// A Java to run it with, instead of the one that is found
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) java: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Write the handbook for the day when nothing else is there\n\n\
+    One file, made from the settings: what is backed up where, which keys are needed and who holds \
+    them, each procedure as commands for a person with only a shell, and whom to call. Print it.",
+    after_help = "\
+Examples:
+  lifeboat handbook > handbook.html
+  lifeboat handbook --format markdown"
+)]
+pub(crate) struct HandbookArgs {
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "html")]
+    pub(crate) format: HandbookFormat,
+}
+
+/// How the handbook is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HandbookFormat {
+    /// A page that needs nothing else.
+    Html,
+    /// Text.
+    Markdown,
 }
 
 /// Where a service keeps its state.

@@ -4,8 +4,12 @@ mod backup;
 mod backup_config;
 mod bulk;
 mod config;
+mod diagnose;
 mod doctor;
 mod documents;
+mod drill;
+mod fence;
+mod handbook;
 mod home;
 mod jobs;
 mod key;
@@ -15,6 +19,7 @@ mod replicate;
 mod restore;
 mod restore_config;
 mod restore_set;
+mod runbook;
 mod serve;
 mod sets;
 mod ship;
@@ -121,6 +126,11 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Ship(args) => ship::run(&session, &args).await,
         Command::Status(args) => status::run(&session, &args).await,
         Command::Doctor(args) => doctor::run(&session, &args).await,
+        Command::Runbook(command) => Box::pin(runbook::run(&session, command)).await,
+        Command::Drill(command) => Box::pin(drill::run(&session, command)).await,
+        Command::Fence(command) => fence::run(&session, command).await,
+        Command::Diagnose(args) => Box::pin(diagnose::run(&session, &args)).await,
+        Command::Handbook(args) => handbook::run(&session, &args),
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Jobs(command) => jobs::run(&session, command).await,
         Command::Key(command) => key::run(&session, command).await,

@@ -60,6 +60,25 @@ impl From<lifeboat_service::Error> for Failure {
     }
 }
 
+impl From<lifeboat_runbook::Error> for Failure {
+    fn from(error: lifeboat_runbook::Error) -> Self {
+        match error {
+            lifeboat_runbook::Error::Config(error) => error.into(),
+            lifeboat_runbook::Error::Verb(error) => error.into(),
+            error => {
+                let (message, hint) = split(&error.to_string());
+                Self { code: error.exit_code(), message, hint }
+            }
+        }
+    }
+}
+
+impl From<lifeboat_runbook::StepError> for Failure {
+    fn from(error: lifeboat_runbook::StepError) -> Self {
+        lifeboat_runbook::Error::from(error).into()
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {

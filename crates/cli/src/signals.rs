@@ -28,6 +28,8 @@ pub(crate) enum Work {
     Serving,
     /// Shipping logs.
     Ship,
+    /// A run of a runbook.
+    Runbook,
 }
 
 /// Which signal came first.
@@ -104,6 +106,10 @@ fn stopping(work: Work, cleared: bool) -> &'static str {
         (Work::Replicate, _) => "stopping; what is copied stays, and the next run goes on",
         (Work::RestoreConfig, _) => "stopping between two files; once more stops at once",
         (Work::Serving, _) => "stopping: what is running stops safely; once more stops at once",
+        (Work::Runbook, _) => {
+            "stopping at a safe point: what is being done is brought to its end or stopped; once \
+             more stops at once, and the run can be resumed all the same"
+        }
         (Work::Ship, _) => "stopping when what there is has been shipped; once more stops at once",
     }
 }
@@ -131,6 +137,10 @@ fn stopped(work: Work, cleared: bool) -> &'static str {
         }
         (Work::RestoreConfig, _) => "stopped; run the same command again, which goes on",
         (Work::Serving, _) => "stopped; what was running is taken up again by the next start",
+        (Work::Runbook, _) => {
+            "stopped; `lifeboat runbook status` shows the run, and `lifeboat runbook resume RUN` \
+             goes on"
+        }
         (Work::Ship, _) => "stopped; the next `lifeboat ship` goes on in the vault where it ends",
     }
 }

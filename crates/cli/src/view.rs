@@ -6,6 +6,7 @@
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod config_backup;
+pub(crate) mod diagnose;
 pub(crate) mod doctor;
 pub(crate) mod home;
 pub(crate) mod jobs;
@@ -15,6 +16,7 @@ pub(crate) mod prune;
 pub(crate) mod replicate;
 pub(crate) mod restore;
 pub(crate) mod restore_config;
+pub(crate) mod runbook;
 pub(crate) mod ship;
 pub(crate) mod show;
 pub(crate) mod status;

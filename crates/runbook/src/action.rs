@@ -134,6 +134,11 @@ pub trait Action: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its end proves that the application is healthy: the clock of the RTO stops there.
+    fn proves_health(&self) -> bool {
+        false
+    }
+
     /// Whether it may be done again after a crash.
     fn repeat(&self) -> Repeat {
         Repeat::Safe

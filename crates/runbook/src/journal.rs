@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::action::Outputs;
 use crate::error::{Error, Result};
+use crate::world::Drilling;
 
 /// Where journals lie in a vault.
 const AREA: &str = "runbooks";
@@ -60,9 +61,12 @@ pub enum Event {
         /// When it happened, as far as somebody knows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disaster: Option<Timestamp>,
+        /// When something was last written before, as far as somebody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_write: Option<Timestamp>,
         /// The drill that it belongs to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        drill: Option<String>,
+        drill: Option<Drilling>,
         /// How long it was predicted to take, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         predicted_ms: Option<u64>,
@@ -306,6 +310,20 @@ impl Journals {
         None
     }
 
+    /// The names of what lies beside the records of a run in any place that answers, sorted.
+    pub async fn names_beside(&self, run: &str) -> Vec<String> {
+        let mut names = std::collections::BTreeSet::new();
+        for place in &self.places {
+            if let Ok(objects) = place.ask(place.area.list(None)).await {
+                let of_run = objects.iter().filter_map(|object| {
+                    object.key.strip_prefix(run)?.strip_prefix('/').map(ToOwned::to_owned)
+                });
+                names.extend(of_run);
+            }
+        }
+        names.into_iter().collect()
+    }
+
     /// Lays something beside the records of a run, in every place that answers.
     ///
     /// # Errors
@@ -525,6 +543,7 @@ mod tests {
             inputs: BTreeMap::new(),
             declared: Timestamp::UNIX_EPOCH,
             disaster: None,
+            last_write: None,
             drill: None,
             predicted_ms: None,
         }

@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub declared: Option<Timestamp>,
     /// When it happened, as far as somebody knows.
     pub disaster: Option<Timestamp>,
+    /// When something was last written before, as far as somebody knows.
+    pub last_write: Option<Timestamp>,
     /// How long it was predicted to take.
     pub predicted: Option<Duration>,
 }
@@ -219,7 +221,8 @@ pub async fn run(
         inputs,
         declared: options.declared.unwrap_or(now),
         disaster: options.disaster,
-        drill: world.drill.as_ref().map(|drill| drill.id.clone()),
+        last_write: options.last_write,
+        drill: world.drill.clone(),
         predicted_ms: options.predicted.map(ms),
     };
     let journal = journals.begin(&id, event).await?;

@@ -114,6 +114,30 @@ pub struct RunbooksSection {
     pub inputs: BTreeMap<String, String>,
     /// How people are told: a command that is given the text as its last argument.
     pub notify: Vec<Template>,
+    /// `[[runbooks.contacts]]`: who is called in a disaster, in this order.
+    pub contacts: Vec<ContactSection>,
+    /// `[[runbooks.keys]]`: who holds which key, for the handbook.
+    pub keys: Vec<KeySection>,
+}
+
+/// `[[runbooks.contacts]]`: somebody to be called.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactSection {
+    /// Who, as in `primary`, `secondary` or `emergency hotline`.
+    pub name: String,
+    /// How they are reached: a number or an address.
+    pub reach: String,
+}
+
+/// `[[runbooks.keys]]`: where a key is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySection {
+    /// Which key, as in `age identity`.
+    pub name: String,
+    /// Who holds it, and where.
+    pub holder: String,
 }
 
 /// `[drill]`.

@@ -9,6 +9,7 @@ use crate::action::{Outputs, Repeat};
 use crate::document::{OnError, Runbook, Step};
 use crate::journal::{Event, Outcome, Record};
 use crate::template::{Reference, Values};
+use crate::world::Drilling;
 
 /// Where a step is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,8 +73,10 @@ pub struct RunState {
     pub declared: Timestamp,
     /// When it happened, as far as somebody knows.
     pub disaster: Option<Timestamp>,
+    /// When something was last written before, as far as somebody knows.
+    pub last_write: Option<Timestamp>,
     /// The drill that it belongs to.
-    pub drill: Option<String>,
+    pub drill: Option<Drilling>,
     /// How long it was predicted to take, in milliseconds.
     pub predicted_ms: Option<u64>,
     /// Its steps, by id; only those that something is known of.
@@ -111,8 +114,16 @@ impl RunState {
     /// What the records of a run come to. `None` when the first does not declare one.
     pub fn of(run: &str, records: &[Record]) -> Option<Self> {
         let first = records.first()?;
-        let Event::Declared { runbook, source, inputs, declared, disaster, drill, predicted_ms } =
-            &first.event
+        let Event::Declared {
+            runbook,
+            source,
+            inputs,
+            declared,
+            disaster,
+            last_write,
+            drill,
+            predicted_ms,
+        } = &first.event
         else {
             return None;
         };
@@ -123,6 +134,7 @@ impl RunState {
             inputs: inputs.clone(),
             declared: *declared,
             disaster: *disaster,
+            last_write: *last_write,
             drill: drill.clone(),
             predicted_ms: *predicted_ms,
             steps: BTreeMap::new(),
@@ -205,7 +217,7 @@ impl RunState {
         for (name, value) in [
             ("id", self.run.clone()),
             ("declared", self.declared.to_string()),
-            ("drill", self.drill.clone().unwrap_or_default()),
+            ("drill", self.drill.as_ref().map(|drill| drill.id.clone()).unwrap_or_default()),
         ] {
             values.set(Reference::Run(name.to_owned()), value);
         }

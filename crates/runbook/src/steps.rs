@@ -24,6 +24,8 @@ use toml::de::DeTable;
 
 use crate::action::Action;
 
+pub(crate) use database::stop as stop_database;
+
 /// Reads the options of a step of some kind.
 pub(crate) type Reader = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn Action>, toml::de::Error>;
 

@@ -10,6 +10,7 @@ use lifeboat::bolt::{Access, Connection, Params, RunOptions, Value};
 use lifeboat::config::Config;
 use lifeboat::vault::{Vault, VaultConfig};
 use lifeboat::vaults::{Fallback, Reading, Region, RegionConfig, Role, Vaults};
+use serde::{Deserialize, Serialize};
 
 use crate::dns::Zone;
 use crate::error::{Error, Result, StepError};
@@ -21,7 +22,7 @@ use crate::template::{Reference, Values};
 const POLL: Duration = Duration::from_millis(250);
 
 /// A drill that is going on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drilling {
     /// Its id.
     pub id: String,
@@ -114,11 +115,30 @@ impl World {
         Ok(Journals::new(places))
     }
 
+    /// Takes part in the drill that a run belongs to, if it belongs to one.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub async fn join(&mut self, run: &str) -> Result<()> {
+        self.drill = crate::run::read(self, run).await?.drill;
+        Ok(())
+    }
+
     /// An environment.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there is none of this name; in a drill, when it is not disposable.
     pub fn environment(&self, name: &str) -> Result<&Environment, StepError> {
+        let environment = self.any_environment(name)?;
+        if self.drill.is_some() && !environment.disposable {
+            return Err(StepError::Guard(format!(
+                "a drill must not touch the environment {name}, which is not disposable"
+            )));
+        }
+        Ok(environment)
+    }
+
+    fn any_environment(&self, name: &str) -> Result<&Environment, StepError> {
         self.sites.environment.get(name).ok_or_else(|| StepError::NoEnvironment {
             name: name.to_owned(),
             known: match self.sites.environment.keys().map(String::as_str).collect::<Vec<_>>() {

@@ -20,6 +20,7 @@ fn declared() -> Event {
         inputs: BTreeMap::from([("env".to_owned(), "primary".to_owned())]),
         declared: Timestamp::UNIX_EPOCH,
         disaster: None,
+        last_write: None,
         drill: None,
         predicted_ms: None,
     }

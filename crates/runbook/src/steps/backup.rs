@@ -72,6 +72,10 @@ impl Action for Backup {
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
+        if cx.world.drill.is_some() {
+            // It would be the newest good one of the vault that production restores from.
+            return Err(StepError::Guard("a drill must not write backups into a vault".to_owned()));
+        }
         let name = cx.value(&self.environment, Kind::Environment)?;
         let (region, _) = cx.world.region(&cx.value(&self.vault, Kind::Vault)?).await?;
         let vault = region.databases().clone();

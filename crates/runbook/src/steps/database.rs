@@ -64,7 +64,7 @@ async fn runs(cx: &Context<'_>, name: &str) -> Result<bool, StepError> {
 }
 
 /// Stops the server, and waits until it has stopped. One that does not run is left alone.
-pub(super) async fn stop(cx: &Context<'_>, name: &str) -> Result<(), StepError> {
+pub(crate) async fn stop(cx: &Context<'_>, name: &str) -> Result<(), StepError> {
     if !runs(cx, name).await? {
         return Ok(());
     }

@@ -34,6 +34,10 @@ impl Action for Verify {
         }
     }
 
+    fn proves_health(&self) -> bool {
+        self.application
+    }
+
     fn fields(&self) -> Vec<Field<'_>> {
         vec![Field::new("environment", &self.environment, Kind::Environment)]
     }

@@ -1,0 +1,168 @@
+//! `lifeboat drill`.
+
+use lifeboat::ExitCode;
+use lifeboat_runbook::drill::{Cleaned, DrillOptions, cleanup, due, prepare};
+use lifeboat_runbook::journal::Outcome;
+use lifeboat_runbook::measure::Measured;
+use lifeboat_runbook::report::{Report, Trend};
+use lifeboat_runbook::{Ending, World, find, issues, plan, run as carry_out};
+
+use super::runbook::{Teller, code, inputs, world};
+use super::{Running, Session};
+use crate::args::{
+    DrillCleanupArgs, DrillCommand, DrillIssuesArgs, DrillReportArgs, DrillRunArgs, ReportFormat,
+};
+use crate::failure::{Failure, Result};
+use crate::signals::Work;
+use crate::view::runbook as view;
+
+pub(super) async fn run(session: &Session, command: DrillCommand) -> Result<ExitCode> {
+    let world = world(session)?;
+    match command {
+        DrillCommand::Run(args) => Box::pin(begin(session, world, args)).await,
+        DrillCommand::Report(args) => report(session, &world, args).await,
+        DrillCommand::Cleanup(args) => Box::pin(clean(session, world, args)).await,
+        DrillCommand::Issues(args) => issue(session, &world, args).await,
+    }
+}
+
+async fn begin(session: &Session, mut world: World, args: DrillRunArgs) -> Result<ExitCode> {
+    let runbook = find(&world, &args.runbook)?;
+    let options = DrillOptions {
+        inputs: inputs(&args.inputs),
+        declared: args.moments.declared,
+        disaster: args.moments.disaster,
+        ttl: args.ttl,
+    };
+    let mut options = prepare(&mut world, &runbook, &options).await?;
+    let running = session.begin(Work::Runbook)?;
+    let plan = plan(&world, &runbook, &options, &running.cancel).await?;
+    options.predicted = plan.predicted_ms.map(std::time::Duration::from_millis);
+    let teller = Teller::new(session.output, true);
+    let ran = carry_out(&world, &runbook, options, &teller, &running.cancel).await?;
+    let measured = Measured::of(&world, &ran.state)?;
+    if let Ending::Finished(_) | Ending::Failed(_) = ran.ending {
+        let owner = args.owner.as_deref().unwrap_or("nobody yet");
+        for text in issues::found_by(&measured) {
+            issues::add(&world, Some(&ran.run), &text, owner).await?;
+        }
+        Report::of(&world, &ran.run).await?.keep(&world).await?;
+    }
+    let finished = matches!(ran.ending, Ending::Finished(_));
+    let cleaned = if finished && !args.keep {
+        Some(cleanup(&mut world, &ran.run, &running.cancel).await?)
+    } else {
+        None
+    };
+    let missed = measured.missed();
+    if session.output.json {
+        session.output.message(&serde_json::json!({
+            "message_type": "summary",
+            "run": ran.run,
+            "measured": measured,
+            "missed": missed,
+            "cleaned": cleaned,
+        }))?;
+    } else {
+        session.output.report(&view::ended_text(&runbook, &ran))?;
+        session.output.report(&view::measured_text(&measured, &missed))?;
+        if let Some(cleaned) = &cleaned {
+            session.output.report(&view::cleaned_text(cleaned))?;
+        } else {
+            session.output.report(&format!(
+                "what it made stays until `lifeboat drill cleanup {}`\n",
+                ran.run
+            ))?;
+        }
+    }
+    Ok(verdict(&running, &ran.ending, &missed, cleaned.as_ref()))
+}
+
+fn verdict(
+    running: &Running,
+    ending: &Ending,
+    missed: &[String],
+    cleaned: Option<&Cleaned>,
+) -> ExitCode {
+    let worked = matches!(ending, Ending::Finished(Outcome::Succeeded | Outcome::Incomplete));
+    if worked && !missed.is_empty() {
+        return ExitCode::ObjectiveMissed;
+    }
+    match code(running, ending) {
+        ExitCode::Ok if cleaned.is_some_and(|cleaned| !cleaned.left.is_empty()) => {
+            ExitCode::Incomplete
+        }
+        code => code,
+    }
+}
+
+async fn report(session: &Session, world: &World, args: DrillReportArgs) -> Result<ExitCode> {
+    let format = if session.output.json { ReportFormat::Json } else { args.format };
+    let text = if let Some(run) = &args.run {
+        let report = Report::of(world, run).await?;
+        match format {
+            ReportFormat::Markdown => report.markdown(),
+            ReportFormat::Html => report.html(),
+            ReportFormat::Json => report.json() + "\n",
+        }
+    } else {
+        let trend = Trend::of(world).await?;
+        match format {
+            ReportFormat::Markdown => trend.markdown(),
+            ReportFormat::Html => trend.html(),
+            ReportFormat::Json => trend.json() + "\n",
+        }
+    };
+    session.output.print(&text)?;
+    Ok(ExitCode::Ok)
+}
+
+async fn clean(session: &Session, mut world: World, args: DrillCleanupArgs) -> Result<ExitCode> {
+    let runs: Vec<String> = if let Some(run) = args.run {
+        vec![run]
+    } else {
+        let due = due(&world, jiff::Timestamp::now()).await?;
+        due.into_iter().map(|state| state.run).collect()
+    };
+    let running = session.begin(Work::Runbook)?;
+    let mut all = Vec::new();
+    for run in &runs {
+        let cleaned = cleanup(&mut world, run, &running.cancel).await?;
+        session.output.report(&view::cleaned_text(&cleaned))?;
+        all.push(cleaned);
+    }
+    if all.is_empty() {
+        session.output.report("no drill has left anything\n")?;
+    }
+    if session.output.json {
+        session.output.document(&serde_json::json!({ "drills": all }))?;
+    }
+    let left = all.iter().any(|cleaned| !cleaned.left.is_empty());
+    Ok(if left { ExitCode::Incomplete } else { ExitCode::Ok })
+}
+
+async fn issue(session: &Session, world: &World, args: DrillIssuesArgs) -> Result<ExitCode> {
+    if let Some(text) = &args.add {
+        let owner = args.owner.as_deref().ok_or_else(|| {
+            Failure::usage("nobody would look after it", "name somebody with --owner NAME")
+        })?;
+        let issue = issues::add(world, None, text, owner).await?;
+        return show(session, &[issue]);
+    }
+    if let Some(id) = &args.close {
+        let issue = issues::close(world, id).await?;
+        return show(session, &[issue]);
+    }
+    let mut all = issues::list(world).await?;
+    all.retain(|issue| args.all || issue.closed.is_none());
+    show(session, &all)
+}
+
+fn show(session: &Session, all: &[issues::Issue]) -> Result<ExitCode> {
+    if session.output.json {
+        session.output.document(&serde_json::json!({ "issues": all }))?;
+    } else {
+        session.output.report(&view::issues_text(all))?;
+    }
+    Ok(ExitCode::Ok)
+}

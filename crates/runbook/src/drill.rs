@@ -1,0 +1,240 @@
+//! Drills: a runbook rehearsed with environments that nobody needs.
+//!
+//! The runbook is the same, step for step. Its environments are replaced by those that
+//! `[drill.environments]` names, each of which must be `disposable` and must share nothing with one
+//! that is not. What a drill makes is removed at its end, or by [`cleanup`] when its time is over.
+
+mod guard;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat::CancellationToken;
+use lifeboat::bolt::{Access, Connection, Params, RunOptions as Query, Value};
+use serde::Serialize;
+
+use crate::action::Context;
+use crate::document::Runbook;
+use crate::error::{Error, Result, StepError};
+use crate::execute::inputs;
+use crate::fence;
+use crate::run::{RunOptions, read, runs};
+use crate::state::RunState;
+use crate::steps::stop_database;
+use crate::value::Kind;
+use crate::world::{Drilling, World};
+
+/// How long a drill's resources may live unless the settings say otherwise.
+const TTL: Duration = Duration::from_hours(4);
+
+/// How long a service may take to stop.
+const STOPPING: Duration = Duration::from_mins(2);
+
+/// The label of the canary, as the shipper writes it.
+const CANARY: &str = "LifeboatCanary";
+
+/// What lies beside the records of a drill that was cleaned up.
+const CLEANED: &str = "drill/cleaned";
+
+/// How a drill is begun.
+#[derive(Debug, Clone, Default)]
+pub struct DrillOptions {
+    /// Inputs of the runbook, as in a real run; environments are replaced.
+    pub inputs: BTreeMap<String, String>,
+    /// When the disaster was declared; now when not given.
+    pub declared: Option<Timestamp>,
+    /// When it happened; when it was declared when not given.
+    pub disaster: Option<Timestamp>,
+    /// How long what is made may live.
+    pub ttl: Option<Duration>,
+}
+
+/// Prepares a drill: finds the environments that stand for the real ones, and makes sure that
+/// nothing of production is touched. From here on the world belongs to the drill.
+///
+/// # Errors
+/// When no environment stands for one, or one shares something with production.
+pub async fn prepare(
+    world: &mut World,
+    runbook: &Runbook,
+    options: &DrillOptions,
+) -> Result<RunOptions> {
+    let mut all = inputs(world, runbook, &options.inputs)?;
+    let mut real = Vec::new();
+    for (name, input) in &runbook.inputs {
+        if input.kind != Kind::Environment {
+            continue;
+        }
+        let Some(value) = all.get_mut(name) else { continue };
+        let stand_in = stand_in(world, value)?;
+        real.push(std::mem::replace(value, stand_in));
+    }
+    for (name, input) in &runbook.inputs {
+        if let (Kind::Environment, Some(value)) = (input.kind, all.get(name)) {
+            guard::shares_nothing(world, value).await.map_err(Error::Production)?;
+        }
+    }
+    guard::own_name(world).map_err(Error::Production)?;
+    let last_write = last_write(world, &real).await;
+    let declared = options.declared.unwrap_or_else(Timestamp::now);
+    let ttl = options.ttl.or(world.sites.drill.ttl).unwrap_or(TTL);
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let id = format!("{}-{}-{}", runbook.name, declared.strftime("%Y%m%d"), &unique[..4]);
+    let expires = declared.checked_add(ttl).unwrap_or(declared);
+    world.drill = Some(Drilling { id, expires });
+    Ok(RunOptions {
+        inputs: all,
+        declared: Some(declared),
+        disaster: Some(options.disaster.unwrap_or(declared)),
+        last_write,
+        predicted: None,
+    })
+}
+
+/// The environment that stands for one in a drill.
+fn stand_in(world: &World, name: &str) -> Result<String> {
+    let stand_in = world.sites.drill.environments.get(name).map_or(name, String::as_str);
+    let environment = world.environment(stand_in).map_err(Error::Step)?;
+    if environment.disposable {
+        return Ok(stand_in.to_owned());
+    }
+    Err(Error::Production(if stand_in == name {
+        format!(
+            "no environment stands for {name}; name one under [drill.environments], as in {name} = \
+             \"rehearsal\""
+        )
+    } else {
+        format!(
+            "the environment {stand_in} stands for {name} and is not disposable; if nobody needs \
+             it, set environment.{stand_in}.disposable = true"
+        )
+    }))
+}
+
+/// When something was last written in production: what its canary tells, if it has one.
+async fn last_write(world: &World, environments: &[String]) -> Option<Timestamp> {
+    for name in environments {
+        let Ok(target) = world.target(name) else { continue };
+        let query = format!("MATCH (n:{CANARY}) RETURN toString(max(n.written))");
+        let run =
+            Query { database: target.database.clone(), access: Access::Read, ..Query::default() };
+        let work = async {
+            let mut connection = Connection::connect(&target.config).await.ok()?;
+            let mut rows = connection.run(&query, Params::None, &run).await.ok()?;
+            let row = rows.next().await.ok()?;
+            drop(rows);
+            connection.close().await;
+            match row?.first() {
+                Some(Value::String(text)) => text.parse().ok(),
+                _ => None,
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(10), work).await.ok().flatten();
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// What became of a drill's resources.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cleaned {
+    /// The drill's run.
+    pub run: String,
+    /// What was removed.
+    pub removed: Vec<String>,
+    /// What was not, and why.
+    pub left: Vec<String>,
+}
+
+/// The drills whose resources can go: those at their end, and those whose time is over.
+///
+/// # Errors
+/// When journals cannot be read anywhere.
+pub async fn due(world: &World, now: Timestamp) -> Result<Vec<RunState>> {
+    let journals = world.journals()?;
+    let mut due = Vec::new();
+    for state in runs(world).await?.0 {
+        let Some(drill) = &state.drill else { continue };
+        let over = state.outcome.is_some() || drill.expires <= now;
+        if over && journals.beside(&state.run, CLEANED).await.is_none() {
+            due.push(state);
+        }
+    }
+    Ok(due)
+}
+
+/// Removes what a drill has made: stops its services and its database, removes its resources, and
+/// lifts its fences.
+///
+/// # Errors
+/// When there is no such run, or it is none of a drill. What could not be removed is told, and is
+/// tried again by the next call.
+pub async fn cleanup(world: &mut World, run: &str, cancel: &CancellationToken) -> Result<Cleaned> {
+    let state = read(world, run).await?;
+    let Some(drill) = state.drill.clone() else {
+        let why = "is none of a drill, and nothing of it is removed".to_owned();
+        return Err(Error::State { run: run.to_owned(), why });
+    };
+    world.drill = Some(drill);
+    let runbook = Runbook::parse(&state.runbook, run, &state.source)?;
+    let values = state.values();
+    let cx = Context { world, values: &values, cancel };
+    let mut cleaned = Cleaned { run: run.to_owned(), ..Cleaned::default() };
+    let mut names: Vec<&String> = runbook
+        .inputs
+        .iter()
+        .filter(|(_, input)| input.kind == Kind::Environment)
+        .filter_map(|(name, _)| state.inputs.get(name))
+        .collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        remove(&cx, name, &mut cleaned).await;
+    }
+    if cleaned.left.is_empty() {
+        let journals = world.journals()?;
+        journals.lay_beside(run, CLEANED, &Timestamp::now().to_string()).await?;
+    }
+    Ok(cleaned)
+}
+
+async fn remove(cx: &Context<'_>, name: &str, cleaned: &mut Cleaned) {
+    let environment = match cx.world.environment(name) {
+        Ok(environment) => environment,
+        Err(error) => return cleaned.left.push(error.to_string()),
+    };
+    if let Some(platform) = &environment.platform {
+        for service in environment.services.iter().rev() {
+            match platform.stop(service, STOPPING).await {
+                Ok(()) => cleaned.removed.push(format!("{name}: stopped the service {service}")),
+                Err(error) => cleaned.left.push(format!("{name}: {error}")),
+            }
+        }
+    }
+    if environment.stop_database.is_some() {
+        match stop_database(cx, name).await {
+            Ok(()) => cleaned.removed.push(format!("{name}: stopped the database")),
+            Err(error) => cleaned.left.push(format!("{name}: {error}")),
+        }
+    }
+    if let Some(provision) = &environment.provision {
+        match provision.remove(cx, name).await {
+            Ok(true) => cleaned.removed.push(format!("{name}: removed its resources")),
+            Ok(false) => {}
+            Err(error) => cleaned.left.push(format!("{name}: {error}")),
+        }
+    }
+    let lifted: Result<bool, StepError> = match fence::look(cx.world, name).await {
+        Ok(None) => Ok(false),
+        Ok(Some(_)) => fence::lift(cx.world, name).await.map(|_| true),
+        Err(error) => Err(error),
+    };
+    match lifted {
+        Ok(true) => cleaned.removed.push(format!("{name}: lifted its fence")),
+        Ok(false) => {}
+        Err(error) => cleaned.left.push(format!("{name}: {error}")),
+    }
+}
