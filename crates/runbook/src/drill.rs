@@ -229,7 +229,7 @@ async fn remove(cx: &Context<'_>, name: &str, cleaned: &mut Cleaned) {
     }
     let lifted: Result<bool, StepError> = match fence::look(cx.world, name).await {
         Ok(None) => Ok(false),
-        Ok(Some(_)) => fence::lift(cx.world, name).await.map(|_| true),
+        Ok(Some(_)) => fence::lift(cx.world, name, "drill cleanup").await.map(|_| true),
         Err(error) => Err(error),
     };
     match lifted {

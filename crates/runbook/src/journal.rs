@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -25,6 +26,10 @@ const AREA: &str = "runbooks";
 /// How long a vault may take to answer before it is left out. On the day of a disaster one of them
 /// does not.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a vault that did not answer is left alone. A recovery does not wait for it again and
+/// again.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// The longest a record may be; the first holds the runbook itself.
 const LIMIT: u64 = 1 << 20;
@@ -171,6 +176,8 @@ pub struct Place {
     area: Area,
     /// Of this machine, and so to be waited for.
     local: bool,
+    /// Since when it does not answer, and why.
+    silent: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 impl Place {
@@ -179,7 +186,7 @@ impl Place {
     /// # Errors
     /// When the folder cannot be used.
     pub fn local(vault: &Vault) -> Result<Self> {
-        Ok(Self { area: vault.area(AREA)?, local: true })
+        Ok(Self { area: vault.area(AREA)?, local: true, silent: Arc::default() })
     }
 
     /// A vault.
@@ -187,7 +194,7 @@ impl Place {
     /// # Errors
     /// When the vault cannot be used.
     pub fn vault(vault: &Vault) -> Result<Self> {
-        Ok(Self { area: vault.area(AREA)?, local: false })
+        Ok(Self { area: vault.area(AREA)?, local: false, silent: Arc::default() })
     }
 
     /// An answer, unless it takes too long.
@@ -198,10 +205,18 @@ impl Place {
         if self.local {
             return work.await.map_err(|error| error.to_string());
         }
-        match tokio::time::timeout(PATIENCE, work).await {
+        let mut silent = self.silent.lock().await;
+        if let Some((since, why)) = &*silent
+            && since.elapsed() < PAUSE
+        {
+            return Err(why.clone());
+        }
+        let answer = match tokio::time::timeout(PATIENCE, work).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
-        }
+        };
+        *silent = answer.as_ref().err().map(|why| (Instant::now(), why.clone()));
+        answer
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -41,6 +42,7 @@ pub struct World {
     pub drill: Option<Drilling>,
     vaults: Option<Vaults>,
     state: PathBuf,
+    journals: OnceLock<Journals>,
 }
 
 impl World {
@@ -48,7 +50,7 @@ impl World {
     pub fn new(config: Config, sites: Sites) -> Self {
         let vaults = config.vaults();
         let state = sites.runbooks.state.clone().unwrap_or_else(state_folder);
-        Self { config, sites, drill: None, vaults, state }
+        Self { config, sites, drill: None, vaults, state, journals: OnceLock::new() }
     }
 
     /// The folder of journals on this machine.
@@ -100,6 +102,9 @@ impl World {
     /// # Errors
     /// When this machine has no place for them.
     pub fn journals(&self) -> Result<Journals> {
+        if let Some(journals) = self.journals.get() {
+            return Ok(journals.clone());
+        }
         let failed =
             |error| Error::File { action: "make the folder", path: self.state.clone(), error };
         std::fs::create_dir_all(&self.state).map_err(failed)?;
@@ -112,7 +117,7 @@ impl World {
                 Err(error) => tracing::warn!(%error, "a vault cannot keep the journal"),
             }
         }
-        Ok(Journals::new(places))
+        Ok(self.journals.get_or_init(|| Journals::new(places)).clone())
     }
 
     /// Takes part in the drill that a run belongs to, if it belongs to one.

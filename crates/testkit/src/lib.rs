@@ -6,6 +6,8 @@
 
 pub mod azurite;
 pub mod codegraph;
+mod daemon;
+pub mod dns;
 pub mod folders;
 pub mod graph;
 pub mod load;

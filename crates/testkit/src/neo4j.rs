@@ -87,6 +87,8 @@ pub struct Neo4jOptions {
     pub production_jvm: bool,
     /// Brings APOC core along, on the long-term support line: a peer for measurements. Default: off.
     pub apoc: bool,
+    /// Its port for Bolt. Default: a free one.
+    pub bolt_port: Option<u16>,
     /// A home to run on, which is kept afterwards. Default: a new one, removed afterwards.
     pub home: Option<PathBuf>,
 }
@@ -100,6 +102,7 @@ impl Default for Neo4jOptions {
             page_cache_mib: 128,
             production_jvm: false,
             apoc: false,
+            bolt_port: None,
             home: None,
         }
     }
@@ -180,6 +183,7 @@ impl Neo4j {
             server_options.jvm_flags.extend(apoc::flags());
         }
         server_options.auth = options.auth;
+        server_options.bolt_port = options.bolt_port;
         server_options.heap_mib = options.heap_mib;
         server_options.page_cache_mib = options.page_cache_mib;
         server_options.settings = options.settings;

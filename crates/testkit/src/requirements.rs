@@ -8,6 +8,7 @@ use std::env;
 use lifeboat_server::Java;
 
 use crate::Line;
+use crate::dns as knot;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub fn missing() -> Vec<Missing> {
     need(on_path("age"), "age", &["age"]);
     need(on_path("minisign"), "minisign", &["minisign"]);
     need(on_path("b3sum"), "b3sum", &["b3sum"]);
+    need(knot::daemon().is_some(), "the DNS server Knot", &["knot"]);
+    need(on_path("kdig"), "kdig", &["knot-dnsutils"]);
+    need(on_path("curl"), "curl", &["curl"]);
     missing
 }
 

@@ -10,12 +10,12 @@ use crate::failure::{Failure, Result};
 
 pub(super) async fn run(session: &Session, command: FenceCommand) -> Result<ExitCode> {
     let world = world(session)?;
-    let known =
-        |name: &str| world.environment(name).map(|_| ()).map_err(lifeboat_runbook::Error::from);
-    match command {
-        FenceCommand::Check(args) => {
-            let name = &args.environment;
-            known(name).map_err(|failure| *failure)?;
+    let (FenceCommand::Check(args) | FenceCommand::Set(args) | FenceCommand::Lift(args)) = &command;
+    // A misspelt name is never fenced.
+    let name = &args.environment;
+    world.environment(name)?;
+    match &command {
+        FenceCommand::Check(_) => {
             let mark = fence::look(&world, name).await?;
             if session.output.json {
                 session
@@ -39,13 +39,13 @@ pub(super) async fn run(session: &Session, command: FenceCommand) -> Result<Exit
                 )),
             }
         }
-        FenceCommand::Set(args) => {
-            let marked = fence::set(&world, &args.environment, "by hand").await?;
-            tell(session, &args.environment, "fenced", &marked)
+        FenceCommand::Set(_) => {
+            let marked = fence::set(&world, name, "by hand").await?;
+            tell(session, name, "fenced", &marked)
         }
-        FenceCommand::Lift(args) => {
-            let lifted = fence::lift(&world, &args.environment).await?;
-            tell(session, &args.environment, "let in again", &lifted)
+        FenceCommand::Lift(_) => {
+            let lifted = fence::lift(&world, name, "by hand").await?;
+            tell(session, name, "let in again", &lifted)
         }
     }
 }

@@ -74,7 +74,7 @@ impl FenceStep {
             let words = command::resolve(cx, &environment.fence.lift)?;
             command::run(cx, &words, Some(name)).await?;
         }
-        let lifted = fence::lift(cx.world, name).await?;
+        let lifted = fence::lift(cx.world, name, &run_of(cx)).await?;
         Ok(Outputs::from([("marked".to_owned(), lifted.join(", "))]))
     }
 }
@@ -129,11 +129,11 @@ impl Action for FenceStep {
                 all
             }
             Verb::Lift if environment.fence.lift.is_empty() => {
-                vec![format!("remove the mark of {name} from the vaults")]
+                vec![format!("mark {name} as let in again, if it is fenced")]
             }
             Verb::Lift => vec![
                 format!("run `{}`", words(&environment.fence.lift)),
-                format!("remove the mark of {name} from the vaults"),
+                format!("mark {name} as let in again, if it is fenced"),
             ],
         }
     }
