@@ -60,6 +60,9 @@ pub enum Compression {
 impl Compression {
     /// Zstandard at its default level, 3.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
+    /// Zstandard at level 1, for store files: they become about 5 % larger than at level 3, in a
+    /// quarter of the compressor's time.
+    pub const FAST: Self = Self::Zstd { level: 1 };
     /// gzip at its default level, 6.
     pub const GZIP: Self = Self::Gzip { level: 6 };
 

@@ -237,15 +237,10 @@ pub(crate) struct BackupArgs {
     /// UTC
     #[arg(long, value_name = "NAME", value_parser = backup_name)]
     pub(crate) name: Option<BackupName>,
-    /// How to compress: `zstd` or `gzip`, with a level if you like, as in `zstd:9`
-    #[arg(
-        long,
-        value_name = "METHOD",
-        default_value = "zstd",
-        env = "LIFEBOAT_COMPRESSION",
-        hide_env_values = true
-    )]
-    pub(crate) compression: Compression,
+    /// How to compress: `zstd` or `gzip`, with a level if you like, as in `zstd:9`. Store files are
+    /// compressed with `zstd:1` when nothing is said, all else with `zstd:3`, which is `zstd`
+    #[arg(long, value_name = "METHOD", env = "LIFEBOAT_COMPRESSION", hide_env_values = true)]
+    pub(crate) compression: Option<Compression>,
     /// A note to keep with the backup, for people; may be given several times
     #[arg(long, value_name = "KEY=TEXT", value_parser = note)]
     pub(crate) note: Vec<(String, String)>,

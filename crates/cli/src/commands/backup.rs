@@ -2,7 +2,7 @@
 
 use lifeboat::ExitCode;
 use lifeboat::backup::{BackupOptions, backup};
-use lifeboat::format::Method;
+use lifeboat::format::{Compression, Method};
 use lifeboat::physical_backup::{PhysicalBackupOptions, physical_backup};
 
 use super::{Session, backup_config};
@@ -45,7 +45,7 @@ pub(super) async fn run_database(session: &Session, args: BackupArgs) -> Result<
                 source,
                 vault,
                 name: args.name,
-                compression: args.compression,
+                compression: args.compression.unwrap_or_default(),
                 notes: args.note,
             };
             backup(options, &running.progress, &running.cancel).await
@@ -57,7 +57,7 @@ pub(super) async fn run_database(session: &Session, args: BackupArgs) -> Result<
                 installation: args.neo4j,
                 vault,
                 name: args.name,
-                compression: args.compression,
+                compression: args.compression.unwrap_or(Compression::FAST),
                 notes: args.note,
                 fingerprint: args.fingerprint,
             };

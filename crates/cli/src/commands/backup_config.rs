@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session, args: &BackupArgs) -> Result<ExitCode
         folder: folder.filter(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned(),
         vault: settings.vaults(&args.vault)?.writing()?.configs().clone(),
         name: args.name.clone(),
-        compression: args.compression,
+        compression: args.compression.unwrap_or_default(),
         notes: args.note.clone(),
     };
     let vault = options.vault.to_string();

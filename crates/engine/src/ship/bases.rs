@@ -46,7 +46,7 @@ impl Bases for PhysicalBases {
             installation: self.installation.clone(),
             vault: self.vault.clone(),
             name: None,
-            compression: Compression::default(),
+            compression: Compression::FAST,
             notes: vec![(NOTE.to_owned(), why.to_owned())],
             fingerprint: false,
         };

@@ -93,7 +93,7 @@ impl Action for Backup {
                 installation: cx.world.environment(&name)?.neo4j.clone(),
                 vault,
                 name: None,
-                compression: Compression::default(),
+                compression: Compression::FAST,
                 notes,
                 fingerprint: false,
             };
