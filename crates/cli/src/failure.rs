@@ -109,6 +109,9 @@ fn own_hint(error: &Error) -> Option<String> {
         Error::Vault(lifeboat::vault::Error::Damaged { .. }) | Error::Damaged { .. } => Some(
             "`lifeboat list` shows the other backups, `lifeboat verify --all` checks them".into(),
         ),
+        Error::Folder { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => {
+            Some("free some space on that disk and try again; the old data is where it was".into())
+        }
         Error::RolledBack { .. } => {
             Some("the database is as it was; mend the cause and try again".into())
         }

@@ -259,7 +259,10 @@ impl About {
         }
         let folder = options.installation.as_ref().unwrap_or(&options.home);
         let (version, edition) = lifeboat_server::version_in(folder).map_err(|error| {
-            Error::UnknownServer { home: options.home.clone(), why: error.to_string() }
+            // What can be done about it is told by ours.
+            let text = error.to_string();
+            let why = text.split_once("; ").map_or(text.as_str(), |(why, _)| why).to_owned();
+            Error::UnknownServer { home: options.home.clone(), why }
         })?;
         let server = ServerInfo {
             version: version.to_string(),

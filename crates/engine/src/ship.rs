@@ -284,6 +284,15 @@ pub enum Event {
         /// Whether it ends at a verified transaction.
         verified: bool,
     },
+    /// The newest segment was damaged in the vault, and has been shipped again.
+    Replaced {
+        /// The database.
+        database: String,
+        /// The timeline.
+        timeline: String,
+        /// The segment's number.
+        sequence: u64,
+    },
     /// A transaction of the canary was found again in what was shipped.
     Canary {
         /// The database.
@@ -321,6 +330,11 @@ pub enum Event {
     },
     /// It works again.
     Recovered,
+    /// It was told to stop, and has.
+    Stopped {
+        /// Whether all that was in the logs then is shipped.
+        complete: bool,
+    },
 }
 
 /// What was shipped in all.
@@ -436,7 +450,10 @@ async fn acquire(
         let pause = tokio::time::sleep(options.lease_ttl / 6);
         tokio::select! {
             () = pause => {}
-            () = cancel.cancelled() => return Err(Error::Interrupted),
+            () = cancel.cancelled() => {
+                tell(events, Event::Stopped { complete: false });
+                return Err(Error::Interrupted);
+            }
         }
     }
 }
@@ -483,8 +500,10 @@ impl BaseState {
 impl Shipper {
     async fn run(&mut self, cancel: &CancellationToken) -> Result<()> {
         loop {
-            let result = self.round().await;
+            // Asked before, so that a whole round comes after the signal.
             let ended = cancel.is_cancelled();
+            let result = self.round().await;
+            let complete = result.is_ok();
             let pause = match result {
                 Ok(()) => {
                     if self.troubled.take().is_some() {
@@ -501,6 +520,7 @@ impl Shipper {
             if ended {
                 // What there was at the signal has been shipped by the round that came after it.
                 self.stop_base().await;
+                tell(&self.events, Event::Stopped { complete });
                 return Err(Error::Interrupted);
             }
             if self.options.once {

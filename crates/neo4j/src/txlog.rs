@@ -28,31 +28,14 @@ mod folder;
 mod header;
 mod transactions;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 
 pub use checkpoint::{Checkpoint, latest_checkpoint};
 pub use folder::{LogEnd, LogFolder};
 pub use header::{HEADER_SIZE, LogHeader};
+pub use lifeboat_archive::LogPosition;
 pub use transactions::{Stop, Transaction, Transactions};
-
-/// A place in the transaction logs of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LogPosition {
-    /// The number of the file: the `N` of `neostore.transaction.db.N`.
-    pub version: u64,
-    /// Bytes from the file's beginning.
-    pub offset: u64,
-}
-
-impl fmt::Display for LogPosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.version, self.offset)
-    }
-}
 
 /// Why transaction logs cannot be read.
 #[derive(Debug, thiserror::Error)]

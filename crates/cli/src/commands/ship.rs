@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lifeboat::ExitCode;
 use lifeboat::ship::{Bases, Canary, Event, PhysicalBases, ShipOptions, ship};
+use lifeboat::{Error, ExitCode};
 
 use super::Session;
 use crate::args::ShipArgs;
@@ -63,7 +63,11 @@ pub(super) async fn run(session: &Session, args: &ShipArgs) -> Result<ExitCode> 
     while let Ok(event) = events.try_recv() {
         tell(session, &event)?;
     }
-    let report = report.map_err(|error| running.explain(error))?;
+    let report = match report {
+        // What there is to say of it was said: it is how a shipper ends.
+        Err(Error::Interrupted) => return Ok(running.signals.exit_code()),
+        report => report?,
+    };
     if session.output.json {
         session.output.message(&done(&report))?;
     } else {

@@ -68,6 +68,18 @@ impl Line {
                 return Some(Self::Warning(format!("{message} (it will be tried again)")));
             }
             Event::Recovered => "it works again".to_owned(),
+            Event::Replaced { database, timeline, sequence } => format!(
+                "{}: segment {sequence} of timeline {timeline} has been shipped again from the \
+                 server's log, in the place of the damaged one",
+                foreign(database)
+            ),
+            Event::Stopped { complete: true } => {
+                "stopped; all that was in the logs is shipped".to_owned()
+            }
+            Event::Stopped { complete: false } => {
+                "stopped; what is in the logs and not shipped comes with the next `lifeboat ship`"
+                    .to_owned()
+            }
             _ => return None,
         };
         Some(Self::Note(text))
@@ -113,6 +125,9 @@ mod tests {
             },
             Event::Trouble { message: "cannot create x in /v: full".into() },
             Event::Recovered,
+            Event::Replaced { database: "neo4j".into(), timeline: "000001".into(), sequence: 7 },
+            Event::Stopped { complete: true },
+            Event::Stopped { complete: false },
         ];
         let lines: Vec<_> = events.iter().map(Line::new).collect();
         insta::assert_debug_snapshot!(lines);

@@ -133,7 +133,7 @@ pub(super) struct Staging {
 
 impl Staging {
     pub(super) fn make(layout: &Layout) -> Result<Self> {
-        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let time = free_time(&layout.data);
         let name = format!("restoring-{time}");
         let home = layout.data.join(&name);
         let logs = (layout.transactions != layout.data.join("transactions"))
@@ -262,6 +262,19 @@ impl Staging {
         }
         self.discard();
         Ok(switched)
+    }
+}
+
+/// The time now, or the next second that is in no name yet.
+fn free_time(data: &Path) -> String {
+    let mut now = Timestamp::now();
+    loop {
+        let time = now.strftime("%Y%m%d-%H%M%S").to_string();
+        let names = [format!("restoring-{time}"), format!("before-restore-{time}")];
+        if !names.iter().any(|name| data.join(name).exists()) {
+            return time;
+        }
+        now += jiff::SignedDuration::from_secs(1);
     }
 }
 

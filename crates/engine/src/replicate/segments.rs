@@ -82,7 +82,7 @@ pub(super) async fn replicate(from: &Region, to: &Region, dry_run: bool) -> Resu
                     report.missing_bytes += chunk.size + wanted.iter().map(|c| c.size).sum::<u64>();
                     break;
                 };
-                if let Err(reason) = check(chunk, bytes.clone(), source.vault().keys()) {
+                if let Err(reason) = check(&chunk, bytes.clone(), source.vault().keys()) {
                     report.failed.push((format!("{AREA}/{}", chunk.key), reason));
                     report.missing += 1;
                     report.missing_bytes += chunk.size;
@@ -98,13 +98,18 @@ pub(super) async fn replicate(from: &Region, to: &Region, dry_run: bool) -> Resu
 }
 
 /// The objects that hold a segment which the copy does not have, in the chain's order.
-fn lacking<'t>(timeline: &'t Timeline, copy: Option<&Timeline>) -> Vec<&'t Chunk> {
+fn lacking(timeline: &Timeline, copy: Option<&Timeline>) -> Vec<Chunk> {
     let there = copy.map_or(&[][..], |copy| &copy.chunks);
-    timeline.chunks.iter().filter(|chunk| !covers(there, chunk)).collect()
+    timeline.runs().into_iter().flatten().filter(|chunk| !covers(there, chunk)).collect()
 }
 
 /// Whether objects, sorted by their first segment, hold every segment of another.
 fn covers(there: &[Chunk], chunk: &Chunk) -> bool {
+    if chunk.is_replacement() {
+        // It is not what it takes the place of, though it has the same number.
+        let holds = |one: &&Chunk| one.first <= chunk.first && one.last >= chunk.last;
+        return there.iter().filter(holds).any(|one| one.segments() > 1 || one.key == chunk.key);
+    }
     let mut next = chunk.first;
     for one in there {
         if one.first <= next && one.last >= next {
@@ -159,7 +164,7 @@ mod tests {
 
     fn chunk(first: u64, last: u64) -> Chunk {
         let modified = jiff::Timestamp::UNIX_EPOCH;
-        Chunk { key: format!("{first}-{last}"), first, last, size: 1, modified }
+        Chunk { key: format!("{first}-{last}.seg"), first, last, size: 1, modified }
     }
 
     #[test]
@@ -177,5 +182,9 @@ mod tests {
             assert_eq!(covers(&pieces, &chunk(first, last)), there, "{first}-{last}");
         }
         assert!(!covers(&[], &chunk(0, 0)));
+        // What takes the place of a damaged segment does so in the copy as well.
+        let again = Chunk { key: "5-5.pack".to_owned(), ..chunk(5, 5) };
+        assert!(!covers(&[chunk(5, 5)], &again) && covers(&[chunk(5, 5), again.clone()], &again));
+        assert!(covers(&[chunk(0, 9)], &again));
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct Follower {
     previous: Option<Digest>,
     new: bool,
     since_pack: u64,
+    /// Whether the next segment takes the place of a damaged one.
+    replaces: bool,
 }
 
 /// The id of the store that a log is of, in hexadecimal digits; empty when it cannot be known.
@@ -157,16 +159,20 @@ impl Follower {
             let (after, reason) = (Some(&timeline), Reason::OtherStore);
             return Self::begin(vault, database, folder, after, reason, events).await;
         }
-        let tail = match timeline.tail().await {
-            Ok(tail) => tail,
+        let follower = match timeline.tail().await {
+            Ok(tail) => Self::resume(database, folder, timeline, tail),
             Err(Error::Ship(error @ ShipError::Damaged { .. })) => {
                 tell(events, Event::Trouble { message: error.to_string() });
-                let (after, reason) = (Some(&timeline), Reason::Broken);
-                return Self::begin(vault, database, folder, after, reason, events).await;
+                let Some((sequence, before)) = timeline.before_tail().await? else {
+                    let (after, reason) = (Some(&timeline), Reason::Broken);
+                    return Self::begin(vault, database, folder, after, reason, events).await;
+                };
+                // The server still has those bytes, or a timeline begins when they are looked for.
+                let follower = Self::resume(database, folder, timeline, before);
+                Self { sequence, replaces: true, ..follower }
             }
             Err(error) => return Err(error),
         };
-        let follower = Self::resume(database, folder, timeline, tail);
         let (timeline, last_tx) =
             (follower.timeline.info.timeline.clone(), follower.source.last_tx());
         tell(events, Event::Resumed { database: database.to_owned(), timeline, last_tx });
@@ -205,6 +211,7 @@ impl Follower {
             previous,
             new: false,
             since_pack: 0,
+            replaces: false,
         }
     }
 
@@ -377,7 +384,14 @@ impl Follower {
             .await
             .map_err(|panic| Error::Internal(panic.to_string()))?
             .map_err(|source| ShipError::Segment { database, source })?;
-        self.timeline.store(self.sequence, &bytes).await?;
+        if self.replaces {
+            self.timeline.replace(self.sequence, &bytes).await?;
+            self.replaces = false;
+            let (database, timeline) = (self.database.clone(), self.timeline.info.timeline.clone());
+            tell(events, Event::Replaced { database, timeline, sequence: self.sequence });
+        } else {
+            self.timeline.store(self.sequence, &bytes).await?;
+        }
         report.segments += 1;
         report.transactions += piece.transactions.count;
         report.log_bytes += piece.bytes.len() as u64;

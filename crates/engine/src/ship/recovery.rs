@@ -47,11 +47,10 @@ impl BaseLog {
     /// Where a physical backup stands in the log of one of its databases; `None` when its log
     /// could not be read then.
     pub fn of(name: &str, database: &PhysicalDatabase) -> Option<Self> {
-        let end = database.log_end;
         Some(Self {
             database: name.to_owned(),
             store_id: Some(database.store_id.clone()).filter(|id| !id.is_empty()),
-            position: LogPosition { version: end.version, offset: end.offset },
+            position: database.log_end,
             last_tx: database.last_tx?,
             committed: database.last_tx_time.map(Timestamp::as_millisecond),
             checksum: None,
@@ -153,6 +152,16 @@ pub struct Gap {
     pub from: u64,
     /// The number of the last.
     pub to: u64,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to {
+            write!(f, "segment {}", self.from)
+        } else {
+            write!(f, "segments {} to {}", self.from, self.to)
+        }
+    }
 }
 
 /// A stretch of time to every transaction of which a database can be recovered.
@@ -314,12 +323,22 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
         let why = format!("the base already holds transaction {}", base.last_tx);
         return Err(unreachable(why, "use an older base"));
     }
-    let run = timeline.runs().into_iter().find(|run| {
-        run.first().is_some_and(|first| first.first <= sequence)
-            && run.last().is_some_and(|last| last.last >= sequence)
-    });
-    let run = run.unwrap_or_default();
-    if let Some(end) = end_of_run(&timeline, &run).await? {
+    let (run, gap) = run_with(&timeline, sequence);
+    let end = end_of_run(&timeline, &run).await?;
+    if let (Some(gap), Some(end)) = (gap, &end) {
+        let (last, committed) = (end.transactions.last, end.transactions.last_time());
+        // What was shipped behind the gap would be left out without a word.
+        let is_behind = match until {
+            Until::Latest => true,
+            Until::Time(time) => committed.is_none_or(|committed| committed <= time),
+            Until::Tx(id) => id > last,
+        };
+        if is_behind {
+            let why = format!("the vault lacks {gap} of timeline {}", timeline.name());
+            return Err(unreachable(why, &all_is_well(last, committed)));
+        }
+    }
+    if let Some(end) = end {
         let last = end.transactions.last;
         match until {
             Until::Tx(id) if id > last && end.verified => {
@@ -356,6 +375,29 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
         parser: None,
         done: until == Until::Tx(base.last_tx),
     }))
+}
+
+/// The objects without a gap that have a segment among them, and the gap behind them.
+fn run_with(timeline: &Timeline, sequence: u64) -> (Vec<Chunk>, Option<Gap>) {
+    let mut runs = timeline.runs().into_iter();
+    let run = runs.find(|run| {
+        run.first().is_some_and(|first| first.first <= sequence)
+            && run.last().is_some_and(|last| last.last >= sequence)
+    });
+    let run = run.unwrap_or_default();
+    let next = runs.next();
+    let gap = run.last().zip(next.as_ref().and_then(|next| next.first()));
+    let gap = gap.map(|(last, next)| Gap { from: last.last + 1, to: next.first - 1 });
+    (run, gap)
+}
+
+/// How far one can go when the log is torn behind a transaction.
+fn all_is_well(last_tx: u64, committed: Option<Timestamp>) -> String {
+    let time = committed.map(|time| format!(", committed {time}")).unwrap_or_default();
+    format!(
+        "up to transaction {last_tx}{time}, all is well: --until-tx {last_tx} goes there; or use a \
+         newer base"
+    )
 }
 
 impl Replay {
@@ -455,32 +497,23 @@ impl Replay {
     async fn find_again(&mut self) -> Result<()> {
         let wanted = self.sequence;
         self.timeline = self.timeline.refreshed().await?;
-        let run = self.timeline.runs().into_iter().find(|run| {
-            run.first().is_some_and(|first| first.first <= wanted)
-                && run.last().is_some_and(|last| last.last >= wanted)
-        });
-        let run = run.ok_or_else(|| {
+        let (run, _) = run_with(&self.timeline, wanted);
+        if run.is_empty() {
             let key = format!("{}/{wanted:012}", self.timeline.name());
             let error = damaged(self.timeline.area().vault(), &key, "it is missing");
-            self.torn(&error)
-        })?;
+            return Err(self.torn(&error));
+        }
         self.todo = run.into_iter().filter(|chunk| chunk.last >= wanted).collect();
         Ok(())
     }
 
     /// An error that says how far one can go all the same.
     fn torn(&self, error: &Error) -> Error {
-        let reached = self.reached;
-        let time = reached.committed.map(|time| format!(", committed {time}")).unwrap_or_default();
         ShipError::Unreachable {
             database: self.timeline.info.database.clone(),
             wanted: self.until.to_string(),
             why: error.to_string(),
-            hint: format!(
-                "up to transaction {}{time}, all is well: --until-tx {} goes there; or use a newer \
-                 base",
-                reached.last_tx, reached.last_tx
-            ),
+            hint: all_is_well(self.reached.last_tx, self.reached.committed),
         }
         .into()
     }
@@ -585,14 +618,8 @@ pub async fn windows(vault: &Vault, bases: &[Base]) -> Result<Vec<Window>> {
 }
 
 async fn window(timeline: &Timeline, base: &Base, log: &BaseLog, sequence: u64) -> Result<Window> {
-    let runs = timeline.runs();
-    let at = runs.iter().position(|run| {
-        run.first().is_some_and(|first| first.first <= sequence)
-            && run.last().is_some_and(|last| last.last >= sequence)
-    });
-    let run = at.map(|at| runs[at].as_slice()).unwrap_or_default();
-    let end = end_of_run(timeline, run).await?;
-    let gap = at.and_then(|at| Some((runs[at].last()?, runs.get(at + 1)?.first()?)));
+    let (run, gap) = run_with(timeline, sequence);
+    let end = end_of_run(timeline, &run).await?;
     let (last_tx, to) = match &end {
         Some(end) if end.transactions.last > log.last_tx => {
             // A segment without a transaction's end tells no time; about when it was made.
@@ -608,7 +635,7 @@ async fn window(timeline: &Timeline, base: &Base, log: &BaseLog, sequence: u64) 
         from: base.created,
         last_tx,
         to: to.max(base.created),
-        gap: gap.map(|(last, next)| Gap { from: last.last + 1, to: next.first - 1 }),
+        gap,
         verified: end.is_none_or(|end| end.verified),
     })
 }

@@ -405,14 +405,16 @@ async fn harm_names_what_can_be_recovered() {
         // Up to there all is well.
         let (_, reached) = replay(&world, &base, Until::Tx(last - 1)).await.unwrap();
         assert_eq!(reached.last_tx, last - 1);
-        let error = if missing {
-            let to = Until::Tx(last + 2);
-            replay(&world, &base, to).await.unwrap_err()
-        } else {
-            replay(&world, &base, Until::Latest).await.unwrap_err()
-        };
-        let text = error.to_string();
-        assert!(text.contains(&format!("transaction {}", last - 1)), "{text}");
+        let behind = Timestamp::from_millisecond(time(last)).unwrap();
+        for until in [Until::Latest, Until::Tx(last + 2), Until::Time(behind)] {
+            let text = replay(&world, &base, until).await.unwrap_err().to_string();
+            let window = format!("up to transaction {}, committed ", last - 1);
+            assert!(text.contains(&window), "{text}");
+            assert!(!missing || text.contains("lacks segment 6 of timeline"), "{text}");
+        }
+        let before = Timestamp::from_millisecond(time(last - 1) - 1).unwrap();
+        let (_, reached) = replay(&world, &base, Until::Time(before)).await.unwrap();
+        assert_eq!(reached.last_tx, last - 2);
         if missing {
             let base = Base {
                 name: "base".parse().unwrap(),
@@ -425,15 +427,80 @@ async fn harm_names_what_can_be_recovered() {
             assert_eq!(windows[0].gap, Some(Gap { from: chunk.first, to: chunk.first }));
         }
     }
-    // The shipper goes on behind it; a damaged end makes it begin anew.
+    // The shipper goes on behind it.
     world.harm(&chunk.key, Some(bytes.to_vec())).await;
-    let end = world.timelines().await[0].chunks.last().unwrap().clone();
-    world.harm(&end.key, Some(b"LBSEG nonsense".to_vec())).await;
-    world.write(0, &parts);
+}
+
+#[tokio::test]
+async fn a_damaged_end_is_shipped_again() {
+    let world = World::new("end");
+    let (parts, ends) = log(0, 1, 2..=14);
+    for count in 1..=8 {
+        world.write(0, &parts[..count]);
+        world.ship().await;
+    }
+    let base = BaseLog {
+        database: "neo4j".into(),
+        store_id: None,
+        position: LogPosition { version: 0, offset: ends[0] },
+        last_tx: 2,
+        committed: None,
+        checksum: None,
+    };
+    let newest = async || world.timelines().await.pop().unwrap().runs().concat().pop().unwrap();
+    let nonsense = || Some(b"LBSEG nonsense".to_vec());
+    let replaced = |events: &[Event]| {
+        events.iter().filter(|event| matches!(event, Event::Replaced { .. })).count()
+    };
+    let begun = |events: &[Event]| {
+        events.iter().find_map(|event| match event {
+            Event::Timeline { reason, .. } => Some(*reason),
+            _ => None,
+        })
+    };
+    // Nothing is lost: the server still has what follows the last good segment.
+    let end = newest().await;
+    world.harm(&end.key, nonsense()).await;
+    world.write(0, &parts[..10]);
     let (_, events) = world.ship().await;
-    let broken = |event: &Event| matches!(event, Event::Timeline { reason: Reason::Broken, .. });
-    assert!(events.iter().any(broken), "{events:?}");
-    assert_eq!(world.timelines().await.len(), 2);
+    assert_eq!((replaced(&events), begun(&events)), (1, None), "{events:?}");
+    assert!(newest().await.key.ends_with(&format!("{0:012}-{0:012}.pack", end.first)));
+    world.write(0, &parts[..11]);
+    world.ship().await;
+    let (pieces, reached) = replay(&world, &base, Until::Latest).await.unwrap();
+    assert_eq!(reached.last_tx, 11);
+    let whole = parts.concat();
+    let at = |end: usize| usize::try_from(ends[end]).unwrap();
+    assert!(assemble(&pieces, 0, &whole[..at(0)]) == whole[..at(9)]);
+    // The damaged object goes with the next packing.
+    assert_eq!(pack(&world.vault).await.unwrap().leftovers, 1);
+    assert_eq!(replay(&world, &base, Until::Latest).await.unwrap().1.last_tx, 11);
+    // Two in a row are no end to go on from.
+    let chunks = world.timelines().await[0].runs().concat();
+    for chunk in &chunks[chunks.len() - 2..] {
+        world.harm(&chunk.key, nonsense()).await;
+    }
+    world.write(0, &parts[..12]);
+    let (_, events) = world.ship().await;
+    assert_eq!((replaced(&events), begun(&events)), (0, Some(Reason::Broken)), "{events:?}");
+    // The first of a timeline is shipped again too; not what was shipped again already.
+    world.write(0, &parts);
+    world.ship().await;
+    for (again, begins) in [(1, None), (0, Some(Reason::Broken))] {
+        world.harm(&newest().await.key, nonsense()).await;
+        let (_, events) = world.ship().await;
+        assert_eq!((replaced(&events), begun(&events)), (again, begins), "{events:?}");
+    }
+    // Nor what the server has no more.
+    world.write(1, &log(1, 14, 15..=16).0);
+    world.ship().await;
+    world.harm(&newest().await.key, nonsense()).await;
+    for version in [0, 1] {
+        fs::remove_file(world.log(version)).unwrap();
+    }
+    world.write(3, &log(3, 20, 21..=22).0);
+    let (_, events) = world.ship().await;
+    assert_eq!((replaced(&events), begun(&events)), (0, Some(Reason::Pruned)), "{events:?}");
 }
 
 #[tokio::test]
@@ -534,6 +601,49 @@ async fn bases_are_taken_when_they_are_due() {
     world.write(0, &other);
     world.ship_with(options(day, 1 << 30)).await.0.unwrap();
     assert_eq!(reasons().len(), 4);
+    // Taken in the future, by a clock that was set back since.
+    bases.taken.lock().unwrap()[3].1.created += SignedDuration::from_hours(2);
+    world.ship_with(options(day, 1 << 30)).await.0.unwrap();
+    assert_eq!(reasons()[4..], [BaseReason::Schedule]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_moved_misleads_nobody() {
+    let world = World::new("clock");
+    // An hour back before transaction 6, three ahead before 9.
+    let clock = |id| {
+        let moved = match id {
+            ..6 => 0,
+            6..9 => -3_600_000,
+            _ => 7_200_000,
+        };
+        time(id) + moved
+    };
+    let mut parts = vec![header(0, 1)];
+    parts.extend((2..=11).map(|id| transaction(id, clock(id), b"commands")));
+    for count in 1..=parts.len() {
+        world.write(0, &parts[..count]);
+        world.ship().await;
+    }
+    assert_eq!(world.timelines().await.len(), 1);
+    let base = BaseLog {
+        database: "neo4j".into(),
+        store_id: None,
+        position: LogPosition { version: 0, offset: parts[..2].concat().len() as u64 },
+        last_tx: 2,
+        committed: None,
+        checksum: checksum(&parts[1]),
+    };
+    let reached = async |until| replay(&world, &base, until).await.unwrap().1.last_tx;
+    assert_eq!(reached(Until::Latest).await, 11);
+    for id in 2..=11 {
+        assert_eq!(reached(Until::Tx(id)).await, id);
+    }
+    // Nothing that says it is later is in it, and nothing that came after such a transaction.
+    for (id, last) in [(4, 4), (5, 8), (7, 2), (10, 10)] {
+        let time = Timestamp::from_millisecond(clock(id)).unwrap();
+        assert_eq!(reached(Until::Time(time)).await, last, "as of transaction {id}");
+    }
 }
 
 #[tokio::test]

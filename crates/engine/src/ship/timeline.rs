@@ -23,8 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::{self, Header, Segment};
 use super::{ShipError, damaged};
-use crate::Result;
+use crate::{Error, Result};
 
+/// How the keys of single segments end.
+const SEGMENT: &str = ".seg";
 /// Where segments lie in a vault.
 pub(super) const AREA: &str = "ship";
 /// The most bytes of a `timeline.json`.
@@ -113,6 +115,11 @@ impl Chunk {
     pub fn segments(&self) -> u64 {
         self.last - self.first + 1
     }
+
+    /// Whether it takes the place of a damaged segment: a pack of one.
+    pub(crate) fn is_replacement(&self) -> bool {
+        self.segments() == 1 && !self.key.ends_with(SEGMENT)
+    }
 }
 
 /// A timeline, as a listing shows it.
@@ -120,7 +127,8 @@ impl Chunk {
 pub struct Timeline {
     /// How it began.
     pub info: TimelineInfo,
-    /// Every object of segments, by number; the longer one first where two begin alike.
+    /// Every object of segments, by number; the longer one first where two begin alike, and a pack
+    /// before a segment.
     pub chunks: Vec<Chunk>,
     area: Area,
 }
@@ -133,7 +141,7 @@ pub(super) fn next_name(after: Option<&Timeline>) -> String {
 
 /// The key of a segment.
 pub(super) fn segment_key(database: &str, timeline: &str, sequence: u64) -> String {
-    format!("{database}/{timeline}/{sequence:012}.seg")
+    format!("{database}/{timeline}/{sequence:012}{SEGMENT}")
 }
 
 /// The key of a pack.
@@ -143,7 +151,7 @@ pub(super) fn pack_key(database: &str, timeline: &str, first: u64, last: u64) ->
 
 /// The numbers in the name of an object of segments.
 fn numbers(name: &str) -> Option<(u64, u64)> {
-    if let Some(number) = name.strip_suffix(".seg") {
+    if let Some(number) = name.strip_suffix(SEGMENT) {
         let number = number.parse().ok()?;
         return Some((number, number));
     }
@@ -208,7 +216,9 @@ async fn read_info(area: &Area, database: &str, timeline: &str) -> Result<Option
 
 impl Timeline {
     fn new(info: TimelineInfo, mut chunks: Vec<Chunk>, area: Area) -> Self {
-        chunks.sort_by(|a, b| (a.first, b.last).cmp(&(b.first, a.last)));
+        // Of two with the same numbers, the pack of one segment comes first by its name: what it
+        // stands for is damaged.
+        chunks.sort_by(|a, b| (a.first, b.last, &a.key).cmp(&(b.first, a.last, &b.key)));
         Self { info, chunks, area }
     }
 
@@ -322,9 +332,37 @@ impl Timeline {
     /// # Errors
     /// When it cannot be read.
     pub(super) async fn tail(&self) -> Result<Option<Segment>> {
-        let last = self.chunks.iter().max_by_key(|chunk| (chunk.last, chunk.first));
-        let Some(chunk) = last else { return Ok(None) };
+        match self.runs().concat().last() {
+            Some(chunk) => self.last_of(chunk).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn last_of(&self, chunk: &Chunk) -> Result<Option<Segment>> {
         Ok(self.read(chunk).await?.and_then(|mut segments| segments.pop()))
+    }
+
+    /// The number of the last segment, which is damaged, and the segment before it, to go on from;
+    /// `None` when it cannot be replaced: it is in a pack, or the one before it is no better.
+    ///
+    /// # Errors
+    /// When the vault does not answer.
+    pub(super) async fn before_tail(&self) -> Result<Option<(u64, Option<Segment>)>> {
+        let chunks = self.runs().concat();
+        let Some((tail, rest)) = chunks.split_last() else { return Ok(None) };
+        if tail.segments() > 1 || tail.is_replacement() {
+            return Ok(None);
+        }
+        let Some(before) = rest.last() else {
+            return Ok((tail.first == 0).then_some((0, None)));
+        };
+        match self.last_of(before).await {
+            Ok(Some(segment)) if segment.header.sequence + 1 == tail.first => {
+                Ok(Some((tail.first, Some(segment))))
+            }
+            Ok(_) | Err(Error::Ship(ShipError::Damaged { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The header of the last segment, unchecked; `None` when there is none.
@@ -338,6 +376,17 @@ impl Timeline {
     /// Stores a segment. One of that number that is there already is somebody else's.
     pub(super) async fn store(&mut self, sequence: u64, bytes: &Bytes) -> Result<()> {
         let key = segment_key(&self.info.database, &self.info.timeline, sequence);
+        self.create(key, sequence, bytes).await
+    }
+
+    /// Stores a segment in the place of one that is damaged, as a pack of one: nothing that was
+    /// stored is ever written over.
+    pub(super) async fn replace(&mut self, sequence: u64, bytes: &Bytes) -> Result<()> {
+        let key = pack_key(&self.info.database, &self.info.timeline, sequence, sequence);
+        self.create(key, sequence, bytes).await
+    }
+
+    async fn create(&mut self, key: String, sequence: u64, bytes: &Bytes) -> Result<()> {
         if !self.area.create(&key, bytes).await? {
             let vault = self.area.vault().to_string();
             return Err(ShipError::Raced { vault, object: key }.into());
@@ -401,6 +450,8 @@ mod tests {
         // A pack and the segments it was made of.
         assert_eq!(runs(&["1.seg", "0-2.pack", "0.seg", "3.seg"]), [["0-2.pack", "3.seg"]]);
         assert_eq!(runs(&["5-9.pack", "5-7.pack", "8-12.pack"]), [["5-9.pack", "8-12.pack"]]);
+        // A pack of one stands for a segment that is damaged.
+        assert_eq!(runs(&["4.seg", "5.seg", "5-5.pack"]), [["4.seg", "5-5.pack"]]);
         for name in ["x", "1-.pack", "2-1.pack", "1.tmp", "-1.seg"] {
             assert_eq!(numbers(name), None, "{name}");
         }

@@ -344,7 +344,87 @@ fn next_hole(file: &File, at: u64, end: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use lifeboat_archive::{Assembler, Compression, Digest, Entry, encode};
+
     use super::*;
+
+    /// The stores of the database, each of one frame; enough of them that none is read before the
+    /// first is taken in.
+    const STORES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+    fn store(name: &str) -> String {
+        format!("data/databases/neo4j/neostore.{name}store.db")
+    }
+
+    /// What a server writes to all stores, and the checkpoint that comes with it.
+    fn write(home: &Path, number: usize) {
+        for name in STORES {
+            fs::write(home.join(store(name)), number.to_le_bytes()).unwrap();
+        }
+        fs::write(home.join("data/transactions/neo4j/checkpoint.0"), number.to_string()).unwrap();
+    }
+
+    /// Copies a home in which, in each of the first passes, the server writes a checkpoint. Gives
+    /// the entries as the manifest would have them.
+    fn copy_in_a_storm(checkpoints: usize) -> (Result<Copied>, Vec<Entry>) {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["databases", "transactions"] {
+            fs::create_dir_all(home.path().join("data").join(folder).join("neo4j")).unwrap();
+        }
+        let mut log = vec![0; 4096];
+        log[0] = 9;
+        fs::write(home.path().join("data/transactions/neo4j/neostore.transaction.db.0"), log)
+            .unwrap();
+        write(home.path(), 0);
+        let layout = Layout::readable(home.path()).unwrap();
+        let frames = FrameWriter::new(Timestamp::UNIX_EPOCH);
+        let (sender, mut pieces) = mpsc::channel(1);
+        std::thread::scope(|threads| {
+            let entries = threads.spawn(|| {
+                let mut assembler = Assembler::new(Compression::FAST);
+                let mut taken = 0;
+                while let Some(piece) = pieces.blocking_recv() {
+                    let frame = match piece {
+                        Piece::Frame(frame) => frame,
+                        Piece::Superseded(path) => {
+                            assert!(assembler.supersede(&path));
+                            continue;
+                        }
+                    };
+                    // What was just written is read in every pass.
+                    let (pass, store) = (taken / STORES.len(), taken % STORES.len());
+                    if store == 0 && pass < checkpoints {
+                        write(home.path(), pass + 1);
+                    }
+                    taken += 1;
+                    drop(assembler.push(encode(frame, Compression::FAST).unwrap()).unwrap());
+                }
+                assembler.entries().to_vec()
+            });
+            let copied = copy_store(&layout, &frames, sender, &Progress::default());
+            (copied, entries.join().unwrap())
+        })
+    }
+
+    #[test]
+    fn a_storm_of_checkpoints_is_sat_out() {
+        let (copied, entries) = copy_in_a_storm(3);
+        assert_eq!(copied.unwrap().passes, 4);
+        for name in STORES {
+            let copies: Vec<_> = entries.iter().filter(|entry| entry.path == store(name)).collect();
+            let (counts, before) = copies.split_last().unwrap();
+            assert!(!before.is_empty() && before.iter().all(|entry| entry.superseded));
+            assert!(!counts.superseded && counts.blake3 == Digest::of(&3_usize.to_le_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_storm_of_checkpoints_without_end_is_told() {
+        let error = copy_in_a_storm(usize::MAX).0.unwrap_err();
+        assert!(matches!(error, Error::Unsettled { passes: PASSES, .. }), "{error}");
+        assert!(error.to_string().contains("raise db.checkpoint.interval.time"), "{error}");
+    }
 
     #[test]
     fn holes_are_told_from_data() {

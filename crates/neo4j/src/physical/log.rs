@@ -56,13 +56,13 @@ pub(super) fn cut(logs: &LogFolder, checkpoint: Option<Checkpoint>) -> Result<Cu
         store_format: header.store_format.clone(),
         store_id: header.store_id.clone(),
         log_format: u64::from(header.format),
-        checkpoint: checkpoint.map(|checkpoint| position(checkpoint.replay_from)),
+        checkpoint: checkpoint.map(|checkpoint| checkpoint.replay_from),
         log_start: LogPosition { version: first, offset: HEADER_SIZE },
         ..PhysicalDatabase::default()
     };
     let end = if header.is_known() { known_end(logs)? } else { None };
     if let Some(end) = &end {
-        database.log_end = position(end.position);
+        database.log_end = end.position;
         database.last_tx = Some(end.last_tx);
         database.last_tx_time =
             end.last.and_then(|last| Timestamp::from_millisecond(last.committed).ok());
@@ -93,10 +93,6 @@ fn known_end(logs: &LogFolder) -> Result<Option<txlog::LogEnd>> {
         std::thread::sleep(SETTLE);
     }
     Ok(None)
-}
-
-fn position(at: txlog::LogPosition) -> LogPosition {
-    LogPosition { version: at.version, offset: at.offset }
 }
 
 /// The files that tell of checkpoints, by number, with what is written in them.
