@@ -5,11 +5,14 @@
 //! of the disaster. Secrets do not stand in the file: it names a file that holds one, or a command
 //! that prints one. Paths are relative to the folder that the file is in.
 
+mod alerts;
 mod config_backup;
 mod cron;
 mod duration;
 mod error;
 mod keys;
+mod objectives;
+mod ping;
 mod retention;
 mod schedule;
 mod secret;
@@ -22,11 +25,14 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use lifeboat_bolt::{Auth, Uri};
 use serde::{Deserialize, Deserializer, de};
 
+pub use alerts::{
+    AlertmanagerChannel, AlertsSection, ChannelSection, ContactSection, HookChannel, MailSecurity,
+    PagerDutyChannel, Quiet, Severity, SmtpChannel, WebhookChannel,
+};
 pub use config_backup::{CommandSection, ConfigBackupSection};
 pub use cron::Cron;
 pub use duration::parse_duration;
@@ -34,6 +40,8 @@ pub use error::ConfigError;
 pub use keys::{
     EncryptionSection, KeySections, PASSPHRASE_VARIABLE, SIGNING_PASSWORD_VARIABLE, SigningSection,
 };
+pub use objectives::Objectives;
+pub use ping::{PingSection, Pings};
 pub use retention::{MAX_RETENTION_DAYS, Retention};
 pub use schedule::{CronSetting, JobKind, Overlap, Schedule, ScheduleSection, Schedules, Timing};
 pub use secret::SecretSource;
@@ -76,8 +84,12 @@ pub struct Config {
     pub service: ServiceSection,
     /// `[schedule.…]`: what the service does, and when.
     pub schedule: Schedules,
-    /// `[objectives]`: what recovery has to achieve.
+    /// `[objectives]`: how much may be lost, and how long a restore may take.
     pub objectives: Objectives,
+    /// `[alerts]`: what is worth a notice, who gets it, and how.
+    pub alerts: AlertsSection,
+    /// `[ping.…]`: who outside notices when all is silent.
+    pub ping: Pings,
     /// `[environment.…]`: where the application runs; read by runbooks, as are the next three.
     pub environment: de::IgnoredAny,
     /// `[dns]`.
@@ -138,18 +150,6 @@ impl TryFrom<RawDatabase> for DatabaseSection {
             neo4j_home: raw.neo4j_home,
         })
     }
-}
-
-/// `[objectives]`: what recovery has to achieve.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Objectives {
-    /// How much may be lost at most (RPO), as in `30s`, `5m` or `24h`.
-    #[serde(deserialize_with = "duration::duration")]
-    pub rpo: Option<Duration>,
-    /// How long recovery may take at most (RTO), as in `1h`.
-    #[serde(deserialize_with = "duration::duration")]
-    pub rto: Option<Duration>,
 }
 
 impl DatabaseSection {
@@ -225,6 +225,8 @@ impl Config {
         self.verify.resolve(folder);
         self.config_backup.resolve(folder);
         self.service.resolve(folder);
+        self.alerts.resolve(folder);
+        self.ping.resolve(folder);
     }
 }
 

@@ -84,6 +84,26 @@ pub enum TokenSource {
 }
 
 impl TokenSource {
+    /// The one of three keys that is set.
+    pub(super) fn choose(
+        name: &str,
+        file: Option<PathBuf>,
+        command: Option<Vec<String>>,
+        variable: Option<String>,
+    ) -> Result<Option<Self>, String> {
+        match (SecretSource::choose(name, file, command)?, variable) {
+            (Some(_), Some(_)) => Err(format!("{name}_env is set beside another source; keep one")),
+            (Some(secret), None) => Ok(Some(Self::Secret(secret))),
+            (None, variable) => Ok(variable.map(Self::Variable)),
+        }
+    }
+
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        if let Self::Secret(secret) = self {
+            secret.resolve(folder);
+        }
+    }
+
     /// Reads the token.
     ///
     /// # Errors
@@ -113,17 +133,9 @@ impl TryFrom<RawToken> for TokenSection {
     type Error = String;
 
     fn try_from(raw: RawToken) -> Result<Self, String> {
-        let secret = SecretSource::choose("token", raw.token_file, raw.token_command)?;
-        let source = match (secret, raw.token_env) {
-            (Some(_), Some(_)) => {
-                return Err("token_env is set beside another source; keep one".to_owned());
-            }
-            (Some(secret), None) => TokenSource::Secret(secret),
-            (None, Some(name)) => TokenSource::Variable(name),
-            (None, None) => {
-                return Err("set one of token_file, token_command and token_env".to_owned());
-            }
-        };
+        let source =
+            TokenSource::choose("token", raw.token_file, raw.token_command, raw.token_env)?;
+        let source = source.ok_or("set one of token_file, token_command and token_env")?;
         Ok(Self { rights: raw.rights, source })
     }
 }
@@ -209,9 +221,7 @@ impl ServiceSection {
             resolve(folder, &mut tls.client_ca_file);
         }
         for token in self.tokens.values_mut() {
-            if let TokenSource::Secret(secret) = &mut token.source {
-                secret.resolve(folder);
-            }
+            token.source.resolve(folder);
         }
     }
 }
