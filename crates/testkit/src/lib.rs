@@ -15,6 +15,7 @@ pub mod lock;
 pub mod neo4j;
 pub mod oracle;
 pub mod requirements;
+pub mod smtp;
 pub mod tool;
 pub mod zoo;
 
