@@ -5,9 +5,12 @@
 //! and is written into the audit log. The routes and the document that describes them
 //! (`/api/v1/openapi.json`, docs/reference/openapi.json) come from the same lines of code.
 
+mod alarm;
 mod document;
 mod gate;
 mod routes;
+
+pub use routes::MAX_WAIT;
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::Access;
+use crate::alerts;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::limit::Limit;
@@ -38,6 +42,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The backups.
     pub catalog: Arc<Catalog>,
+    /// The alerts.
+    pub alerts: alerts::Handle,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Who may do what.
@@ -140,6 +146,9 @@ fn split() -> (Router<Api>, OpenApi) {
         .routes(routes!(routes::run))
         .routes(routes!(routes::events))
         .routes(routes!(routes::backups))
+        .routes(routes!(alarm::alerts))
+        .routes(routes!(alarm::test_alerts))
+        .routes(routes!(alarm::acknowledge_alert))
         .routes(routes!(routes::audit))
         .split_for_parts();
     document::complete(&mut document);

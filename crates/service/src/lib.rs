@@ -5,7 +5,7 @@
 //!                        │  ▲
 //!          ledger (vault)┘  └─ plan (rules, pure)
 //!                        │
-//!                      store (SQLite): states, history, events ─▶ API, metrics, alerts
+//!                      store (SQLite): states, history, events ─▶ alerts, pings, API, metrics
 //! ```
 //!
 //! One task, the [scheduler](scheduler), owns the jobs' states and changes them by the rules of
@@ -14,6 +14,7 @@
 //! and the [ledger] in the vault tells the next one where it left off.
 
 pub mod access;
+pub mod alerts;
 pub mod api;
 pub mod catalog;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod limit;
 mod listen;
 pub mod metrics;
+pub mod ping;
 pub mod plan;
 pub mod run;
 pub mod scheduler;

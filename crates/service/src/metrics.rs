@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
+use lifeboat::config::Severity;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::alerts::alert::Alert;
 use crate::catalog::Backups;
 use crate::event::What;
 use crate::run::Status;
@@ -50,18 +52,36 @@ struct Answered {
     status: u16,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Delivery {
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Severe {
+    severity: &'static str,
+}
+
 /// What is counted from the start of the process on.
 #[derive(Debug, Default)]
 pub struct Metrics {
     runs: Family<Ended, Counter>,
     retries: Family<Job, Counter>,
     requests: Family<Answered, Counter>,
+    deliveries: Family<Delivery, Counter>,
 }
 
 impl Metrics {
     /// A request was answered.
     pub fn answered(&self, route: &str, status: u16) {
         self.requests.get_or_create(&Answered { route: route.to_owned(), status }).inc();
+    }
+
+    /// A notice was delivered, or not.
+    pub fn delivered(&self, channel: &str, outcome: &'static str) {
+        let delivery = Delivery { channel: channel.to_owned(), outcome };
+        self.deliveries.get_or_create(&delivery).inc();
     }
 
     /// Counts what happens, from now on and for ever.
@@ -94,7 +114,7 @@ impl Metrics {
     }
 
     /// Everything, in the text format of OpenMetrics.
-    pub fn text(&self, snapshot: &Snapshot, backups: Option<&Backups>) -> String {
+    pub fn text(&self, snapshot: &Snapshot, backups: Option<&Backups>, alerts: &[Alert]) -> String {
         let mut registry = Registry::with_prefix("lifeboat");
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program", Info::new(version));
@@ -105,6 +125,17 @@ impl Metrics {
             self.retries.clone(),
         );
         registry.register("api_requests", "Requests that were answered", self.requests.clone());
+        registry.register(
+            "alert_deliveries",
+            "Tries to deliver a notice, by how they went",
+            self.deliveries.clone(),
+        );
+        let open = Family::<Severe, Number>::default();
+        registry.register("alerts", "Alerts that are open", open.clone());
+        for severity in Severity::ALL {
+            let count = alerts.iter().filter(|alert| alert.severity == severity).count();
+            open.get_or_create(&Severe { severity: severity.name() }).set(count as f64);
+        }
         let mut gauge = |name: &str, help: &str, value: f64| {
             let gauge = Number::default();
             gauge.set(value);

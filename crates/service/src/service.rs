@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lifeboat::CancellationToken;
-use lifeboat::config::{DEFAULT_LISTEN, DEFAULT_RATE, ServiceSection};
-use tokio::sync::{mpsc, watch};
+use lifeboat::config::{Config, DEFAULT_LISTEN, DEFAULT_RATE, Pings, ServiceSection};
+use lifeboat::vault::Address;
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::access::Access;
+use crate::alerts::Watch;
+use crate::alerts::deliver::Post;
+use crate::alerts::settings::Settings;
 use crate::api::Api;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
@@ -18,6 +22,8 @@ use crate::jobs::{Equipment, jobs};
 use crate::leader::{self, Pace, Role};
 use crate::limit::Limit;
 use crate::listen::{Network, Socket};
+use crate::metrics::Metrics;
+use crate::ping::Pinger;
 use crate::scheduler::{Handle, Scheduler};
 use crate::store::Store;
 use crate::vault::{VaultLease, VaultLedger};
@@ -86,21 +92,50 @@ pub async fn serve(options: Options) -> Result<()> {
     let lease = Arc::new(VaultLease::new(equipment.vault.clone(), pace));
     let reason = "it has just begun".to_owned();
     let (role, seen) = watch::channel(Role::Follower { leader: None, reason });
+    let instance = settings.instance.clone().unwrap_or_else(host);
     let scheduler = Scheduler {
         clock: Arc::clone(&clock),
         store: Arc::clone(&store),
         ledger: Arc::new(VaultLedger::new(&equipment.vault)?),
-        instance: settings.instance.clone().unwrap_or_else(host),
+        instance: instance.clone(),
         jobs,
         pace,
     };
     let (handle, life) = scheduler.start(seen, stop.clone())?;
     let (vault, vault_seen) = watch::channel(equipment.vault.clone());
+    let (alarm, alarm_seen) = watch::channel(Arc::new(Settings::from(&equipment.config)));
+    let (pings, pings_seen) = watch::channel(Arc::new(equipment.config.ping.clone()));
+    let catalog = Arc::new(Catalog::new(vault_seen));
+    let metrics: Arc<Metrics> = Arc::default();
+    let posted: Arc<Notify> = Arc::default();
+    // The lease, the alerts and the API outlive the scheduler, which stops what goes on while it
+    // still leads.
+    let ended = CancellationToken::new();
+    let watch = Watch {
+        clock: Arc::clone(&clock),
+        store: Arc::clone(&store),
+        scheduler: handle.clone(),
+        catalog: Arc::clone(&catalog),
+        settings: alarm_seen.clone(),
+        places: places(&state, &equipment.config),
+        instance,
+        posted: Arc::clone(&posted),
+    };
+    let (alerts, watching) = watch.start(ended.clone())?;
+    let post = Post {
+        clock: Arc::clone(&clock),
+        store: Arc::clone(&store),
+        settings: alarm_seen,
+        posted,
+        metrics: Arc::clone(&metrics),
+    };
+    let pinger = Pinger { store: Arc::clone(&store), handle: handle.clone(), settings: pings_seen };
     let api = Api {
+        alerts,
         handle: handle.clone(),
         store: Arc::clone(&store),
-        catalog: Arc::new(Catalog::new(vault_seen)),
-        metrics: Arc::default(),
+        catalog,
+        metrics,
         access,
         limit: Arc::new(Limit::new(settings.rate.unwrap_or(DEFAULT_RATE))),
         clock,
@@ -108,34 +143,64 @@ pub async fn serve(options: Options) -> Result<()> {
 
     let address = network.address().unwrap_or(listen);
     tracing::info!(%address, state = %state.display(), "the service has started");
-    // The lease and the API outlive the scheduler, which stops what goes on while it still leads.
-    let ended = CancellationToken::new();
     let metrics = tokio::spawn(Arc::clone(&api.metrics).follow(store));
     let router = api.router();
     let keep = tokio::spawn(leader::keep(lease, pace, role, ended.clone()));
     let network = tokio::spawn(network.serve(router.clone(), ended.clone()));
     let socket = tokio::spawn(socket.serve(router, ended.clone()));
-    let reloads = tokio::spawn(follow_reloads(reload, load, handle, vault));
+    let pinger = tokio::spawn(pinger.live(ended.clone()));
+    // Who cannot tell of a failure must not go on as if all were well.
+    let watching = tokio::spawn(or_stop(watching, stop.clone()));
+    let posting = tokio::spawn(or_stop(post.live(ended.clone()), stop));
+    let fresh = Fresh { vault, alarm, pings };
+    let reloads = tokio::spawn(follow_reloads(reload, load, handle, fresh));
     let result = life.await;
     ended.cancel();
     metrics.abort();
     reloads.abort();
-    let _ = tokio::join!(keep, network, socket);
+    let (.., watched, posted) = tokio::join!(keep, network, socket, pinger, watching, posting);
+    let lost = |error: tokio::task::JoinError| Err(Error::Internal(error.to_string()));
+    let result = result.and(watched.unwrap_or_else(lost)).and(posted.unwrap_or_else(lost));
     tracing::info!("the service has stopped");
     result
 }
 
-/// Reads the settings anew whenever that is asked for.
-async fn follow_reloads(
-    mut reload: mpsc::Receiver<()>,
-    load: Load,
-    handle: Handle,
+/// What changes when the settings are read anew, beside the jobs.
+struct Fresh {
     vault: watch::Sender<lifeboat::vault::Vault>,
-) {
+    alarm: watch::Sender<Arc<Settings>>,
+    pings: watch::Sender<Arc<Pings>>,
+}
+
+/// Stops the service when a part of it fails.
+async fn or_stop(
+    part: impl Future<Output = Result<()>> + Send,
+    stop: CancellationToken,
+) -> Result<()> {
+    let result = part.await;
+    if result.is_err() {
+        stop.cancel();
+    }
+    result
+}
+
+/// Folders whose disks must not run full.
+fn places(state: &Path, config: &Config) -> Vec<PathBuf> {
+    let mut places = vec![state.to_owned()];
+    for vault in [&config.vault.primary, &config.vault.secondary].into_iter().flatten() {
+        if let Address::Folder(folder) = &vault.url {
+            places.push(folder.clone());
+        }
+    }
+    places
+}
+
+/// Reads the settings anew whenever that is asked for.
+async fn follow_reloads(mut reload: mpsc::Receiver<()>, load: Load, handle: Handle, fresh: Fresh) {
     let load: Arc<dyn Fn() -> Result<Equipment, String> + Send + Sync> = load.into();
     while reload.recv().await.is_some() {
         let load = Arc::clone(&load);
-        let now = vault.borrow().to_string();
+        let now = fresh.vault.borrow().to_string();
         // Reading a secret may run a command.
         let loaded = tokio::task::spawn_blocking(move || {
             let equipment = load()?;
@@ -143,13 +208,15 @@ async fn follow_reloads(
                 return Err("the vault is another: start the service again for that".to_owned());
             }
             let jobs = jobs(&equipment).map_err(|error| error.to_string())?;
-            Ok((jobs, equipment.vault))
+            Ok((jobs, equipment))
         });
         let loaded = loaded.await.unwrap_or_else(|error| Err(error.to_string()));
         match loaded {
-            Ok((jobs, fresh)) => {
+            Ok((jobs, equipment)) => {
                 tracing::info!("the settings were read anew");
-                vault.send_replace(fresh);
+                fresh.alarm.send_replace(Arc::new(Settings::from(&equipment.config)));
+                fresh.pings.send_replace(Arc::new(equipment.config.ping.clone()));
+                fresh.vault.send_replace(equipment.vault);
                 handle.reload(Ok(jobs)).await;
             }
             Err(reason) => {

@@ -21,8 +21,10 @@ use crate::plan::JobState;
 use crate::run::{Run, Status};
 use crate::{Error, Result};
 
+pub mod alerts;
+
 /// The format of the file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Events are kept for this long, and until every reader has seen them.
 const KEEP_EVENTS: SignedDuration = SignedDuration::from_hours(24 * 90);
@@ -94,19 +96,21 @@ impl Store {
         let format: i64 = connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(failed("open"))?;
-        match format {
-            0 => {
-                let schema = include_str!("store/schema.sql");
-                connection
-                    .execute_batch(&format!(
-                        "BEGIN IMMEDIATE; {schema} PRAGMA user_version = {FORMAT}; COMMIT;"
-                    ))
-                    .map_err(failed("create"))?;
+        // What each format added to the one before.
+        let schemas = [include_str!("store/schema.sql"), include_str!("store/alerts.sql")];
+        match usize::try_from(format) {
+            Ok(known) if format <= FORMAT => {
+                for (schema, number) in schemas.into_iter().zip(1..).skip(known) {
+                    connection
+                        .execute_batch(&format!(
+                            "BEGIN IMMEDIATE; {schema} PRAGMA user_version = {number}; COMMIT;"
+                        ))
+                        .map_err(failed("create"))?;
+                }
             }
-            FORMAT => {}
-            found => {
+            _ => {
                 let path = path.to_owned();
-                return Err(Error::StateNewer { path, found, known: FORMAT });
+                return Err(Error::StateNewer { path, found: format, known: FORMAT });
             }
         }
         let newest: Option<u64> = connection
@@ -309,6 +313,14 @@ impl Store {
             })
             .and_then(|_| {
                 transaction.execute("DELETE FROM audit WHERE at < ?1", [before(KEEP_HISTORY)])
+            })
+            .and_then(|_| {
+                let old = "DELETE FROM alerts WHERE since < ?1 AND done = 1";
+                transaction.execute(old, [before(KEEP_HISTORY)])
+            })
+            .and_then(|_| {
+                let old = "DELETE FROM deliveries WHERE at < ?1 AND state <> 'waiting'";
+                transaction.execute(old, [before(KEEP_EVENTS)])
             })
             .map_err(failed("write"))?;
         transaction.commit().map_err(failed("write"))

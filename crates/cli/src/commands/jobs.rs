@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat::ExitCode;
+use lifeboat_service::api::MAX_WAIT;
 use lifeboat_service::client::Client;
 use lifeboat_service::event::Event;
 use lifeboat_service::run::{Run, Status};
@@ -63,7 +64,7 @@ async fn events(session: &Session, running: &Running, args: &JobsEventsArgs) -> 
     let client = client(session, &args.state);
     let mut after = args.after;
     loop {
-        let wait = if args.follow { 30 } else { 0 };
+        let wait = if args.follow { MAX_WAIT } else { 0 };
         let route = format!("/api/v1/events?limit=1000&after={after}&wait={wait}");
         let events: Vec<Event> = running.or_stop(client.get(&route)).await?;
         for event in &events {

@@ -24,7 +24,7 @@ pub(super) fn complete(document: &mut OpenApi) {
     document.info = InfoBuilder::new()
         .title("Lifeboat")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Scheduled backups of Neo4j: status, jobs, runs, backups."))
+        .description(Some("Scheduled backups of Neo4j: status, jobs, runs, backups, alerts."))
         .build();
     let components = document.components.get_or_insert_with(Components::new);
     components

@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use lifeboat::config::JobKind;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, Failed, Problem, gate};
@@ -28,6 +29,9 @@ const ROWS: usize = 100;
 
 /// The most rows of a list.
 const MAX_ROWS: usize = 1000;
+
+/// The most seconds that an answer may be waited for: less than what proxies and clients bear.
+pub const MAX_WAIT: u64 = 8;
 
 /// How it is.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -65,7 +69,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let snapshot = api.handle.snapshot();
     let backups = api.catalog.backups().await.ok();
-    let text = api.metrics.text(&snapshot, backups.as_deref());
+    let text = api.metrics.text(&snapshot, backups.as_deref(), &api.alerts.open());
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
@@ -173,6 +177,7 @@ pub(super) async fn resume_job(
 #[into_params(parameter_in = Query)]
 pub(super) struct RunsQuery {
     /// Only those of this job.
+    #[param(schema_with = job_name)]
     job: Option<String>,
     /// At most so many; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
@@ -210,13 +215,14 @@ pub(super) async fn run(State(api): State<Api>, Path(id): Path<String>) -> Answe
 pub(super) struct EventsQuery {
     /// Only those with a larger number.
     #[serde(default)]
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: u64,
     /// At most so many; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Waits so many seconds for one, if there is none.
     #[serde(default)]
-    #[param(maximum = 30)]
+    #[param(maximum = 8)]
     wait: u64,
 }
 
@@ -229,8 +235,11 @@ pub(super) async fn events(
 ) -> Answer<Vec<Event>> {
     let Query(query) = query.map_err(|error| Failed::bad(error.body_text()))?;
     let limit = rows(query.limit)?;
-    if query.wait > 30 {
-        return Err(Failed::bad("wait is at most 30 seconds"));
+    if query.wait > MAX_WAIT {
+        return Err(Failed::bad(format!("wait is at most {MAX_WAIT} seconds")));
+    }
+    if i64::try_from(query.after).is_err() {
+        return Err(Failed::bad("no event has such a number"));
     }
     let mut newest = api.store.newest();
     let waiting = newest.wait_for(|newest| *newest > query.after);
@@ -266,11 +275,19 @@ pub(super) async fn audit(
     Ok(Json(api.ask(move |store| store.audited(limit)).await?))
 }
 
+/// The names of jobs, for the document.
+fn job_name() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(JobKind::ALL.map(JobKind::name)))
+        .build()
+}
+
 fn named(job: &str) -> Result<JobKind, Failed> {
     job.parse().map_err(|error: String| Failed::missing(error))
 }
 
-fn rows(limit: Option<usize>) -> Result<usize, Failed> {
+pub(super) fn rows(limit: Option<usize>) -> Result<usize, Failed> {
     let limit = limit.unwrap_or(ROWS);
     if (1..=MAX_ROWS).contains(&limit) {
         Ok(limit)

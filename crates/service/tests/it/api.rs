@@ -34,7 +34,8 @@ fn routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(&lifeboat_service::api::document()).unwrap();
     let mut routes = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{job}", "prune").replace("{run}", "prune-1");
+        let path =
+            path.replace("{job}", "prune").replace("{run}", "prune-1").replace("{number}", "1");
         for method in methods.as_object().unwrap().keys() {
             routes.push((method.to_uppercase(), path.clone()));
         }

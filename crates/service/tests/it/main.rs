@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alerts;
 mod api;
+mod formats;
+mod receiver;
 mod support;
 mod year;
