@@ -1,6 +1,7 @@
 //! What may be written on the command line. The comments here are the help texts, and the
 //! reference in `docs/reference/cli.md`.
 
+mod alerts;
 mod configuration;
 mod key;
 mod regions;
@@ -17,6 +18,7 @@ use lifeboat::physical_backup::MethodChoice;
 use lifeboat::select::Selector;
 use lifeboat::vaults::VaultChoice;
 
+pub(crate) use alerts::{AlertsAckArgs, AlertsCommand, AlertsListArgs, AlertsTestArgs};
 pub(crate) use configuration::{
     DestinationArgs, RestoreCommand, RestoreConfigArgs, RestoreOf, RestoreSetArgs, What,
 };
@@ -135,6 +137,9 @@ pub(crate) enum Command {
     /// Look at the jobs of a running service, and operate them
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Look at the alerts of a running service, acknowledge them, and try its channels
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Make, show and change the keys for encryption and signatures
     #[command(subcommand)]
     Key(KeyCommand),

@@ -1,5 +1,6 @@
 //! One file a command: settings in, engine, report out.
 
+mod alerts;
 mod backup;
 mod backup_config;
 mod bulk;
@@ -133,6 +134,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Handbook(args) => handbook::run(&session, &args),
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Jobs(command) => jobs::run(&session, command).await,
+        Command::Alerts(command) => alerts::run(&session, command).await,
         Command::Key(command) => key::run(&session, command).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(&session, &args),
         Command::Completions(_) | Command::Man(_) => Ok(ExitCode::Ok),

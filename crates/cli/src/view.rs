@@ -3,6 +3,7 @@
 //! Members of JSON are part of the interface: sizes in bytes, times in RFC 3339, durations in
 //! seconds.
 
+pub(crate) mod alerts;
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod config_backup;
