@@ -3,7 +3,8 @@
 //! A page is created if its number is free, and never written again, so each number has one author.
 //! Whoever leads writes the page after the newest before it begins a run; who finds the number
 //! taken has lost its lead without knowing, and stops. So no two instances begin the same run, even
-//! when a lease was misjudged. A new leader reads the newest page and goes on from there; so does
+//! when a lease was misjudged. The end of a run is written here before anywhere else, so that no
+//! other instance does it again. A new leader reads the newest page and goes on from there; so does
 //! one that has lost its file.
 //!
 //! Pages are `service/ledger/NNNNNNNNNNNNNNNNNNNN.json`; the last few are kept.
@@ -16,6 +17,7 @@ use lifeboat::config::JobKind;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::JobState;
+use crate::run::Run;
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,10 @@ pub struct Page {
     pub at: Timestamp,
     /// The jobs' states, by name.
     pub jobs: BTreeMap<JobKind, JobState>,
+    /// Runs whose end no page before told: whoever leads next keeps them in its history, since the
+    /// author may have died before it did.
+    #[serde(default)]
+    pub ends: Vec<Run>,
 }
 
 /// Why a page could not be read or written.

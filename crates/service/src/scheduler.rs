@@ -4,7 +4,8 @@
 //! this order, so that whatever dies in between can be told from the store and the ledger:
 //!
 //! - a run begins once its page of the ledger is written and its change is stored;
-//! - its end is stored first, and then written to the ledger.
+//! - its end is written to the ledger first, since another instance would do it again, and then
+//!   stored. When the vault does not answer it is stored, and written as soon as that may be.
 //!
 //! It sleeps until something is due, and never longer than a minute, since a clock may be set.
 
@@ -28,7 +29,7 @@ use crate::job::{Job, JobError, RunContext};
 use crate::leader::{Pace, Role};
 use crate::ledger::{Ledger, LedgerError, Page};
 use crate::plan::{JobState, Outcome, Planned};
-use crate::run::Status;
+use crate::run::{Run, Status};
 use crate::snapshot::{JobView, Snapshot};
 use crate::store::{Change, Store};
 
@@ -38,7 +39,7 @@ const MAX_SLEEP: Duration = Duration::from_mins(1);
 /// How long the vault may take for a page of the ledger.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How soon a takeover that failed is tried again.
+/// How soon a takeover, or a page, that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// A job and its schedule.
@@ -198,6 +199,8 @@ impl Scheduler {
             stored: states.clone(),
             states,
             page,
+            owed: Vec::new(),
+            again: Instant::now(),
             wakes: BTreeMap::new(),
             leading: false,
             running: JoinSet::new(),
@@ -227,6 +230,10 @@ struct Core {
     stored: BTreeMap<JobKind, JobState>,
     /// The page of the ledger that the states build on.
     page: u64,
+    /// Runs whose end no page of the ledger tells yet.
+    owed: Vec<Run>,
+    /// A page for them is not tried before then.
+    again: Instant,
     /// When each job needs attention next.
     wakes: BTreeMap<JobKind, Option<Timestamp>>,
     /// This instance leads, and knows what its predecessor knew.
@@ -256,6 +263,9 @@ impl Core {
         }])?;
         loop {
             self.follow_role().await?;
+            if self.leading && !self.owed.is_empty() && self.again <= Instant::now() {
+                self.share(Vec::new()).await?;
+            }
             if self.leading {
                 self.advance().await?;
             }
@@ -315,23 +325,39 @@ impl Core {
         self.record(Vec::new())
     }
 
+    /// The ends that a page tells and our history does not.
+    fn untold(&self, page: &Page) -> Result<Vec<Run>> {
+        let mut untold = Vec::new();
+        for run in &page.ends {
+            if self.store.run(&run.id)?.is_none_or(|known| !known.status.is_end()) {
+                untold.push(run.clone());
+            }
+        }
+        Ok(untold)
+    }
+
     /// Begins to lead: from where the one before has left off.
     async fn take_over(&mut self) -> Result<()> {
         if self.shun.is_some_and(|until| Instant::now() < until) {
             return Ok(());
         }
         self.shun = None;
+        let mut events = vec![What::LeadershipGained { instance: self.instance.clone() }];
         match self.newest().await {
-            Ok(Some(page)) => self.adopt(page)?,
+            Ok(Some(page)) => {
+                // They stay owed until a page of our own tells them: we may die, too.
+                self.owed = self.untold(&page)?;
+                self.adopt(page)?;
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot take over yet: the ledger cannot be read");
                 return Ok(());
             }
         }
+        events.extend(self.owed.iter().map(|run| What::RunEnded { run: run.clone() }));
         let now = self.clock.now();
         let mut states = self.states.clone();
-        let mut events = vec![What::LeadershipGained { instance: self.instance.clone() }];
         for (job, entry) in &self.jobs {
             let state = states.entry(*job).or_insert_with(|| JobState::new(&entry.schedule, now));
             let mut planned = Planned { job: *job, schedule: &entry.schedule, state };
@@ -358,6 +384,7 @@ impl Core {
         tracing::warn!(instance = %self.instance, reason, "this instance leads no more");
         self.put_down(&format!("the lease was lost: {reason}")).await?;
         self.leading = false;
+        self.owed.clear();
         self.record(vec![What::LeadershipLost {
             instance: self.instance.clone(),
             reason: reason.to_owned(),
@@ -376,22 +403,21 @@ impl Core {
         for token in self.tokens.values() {
             token.cancel();
         }
+        let mut events = Vec::new();
         while let Some(ended) = self.running.join_next().await {
             let Ok((job, outcome)) = ended else { continue };
             let outcome = match outcome {
                 Outcome::Interrupted(_) => Outcome::Interrupted(why.to_owned()),
                 other => other,
             };
-            self.finish(job, outcome)?;
+            events.extend(self.finish(job, outcome));
         }
         if self.leading {
             let (states, now) = (self.states.clone(), self.clock.now());
             // The lease may be gone already; the next leader knows by then.
-            if self.write_page(&states, now).await.is_ok() {
-                self.record(Vec::new())?;
-            }
+            let _ = self.write_page(&states, now).await;
         }
-        Ok(())
+        self.record(events)
     }
 
     /// Decides what is due, and begins what is ready.
@@ -468,19 +494,19 @@ impl Core {
     ) -> Result<()> {
         let (job, outcome) =
             ended.map_err(|error| crate::Error::Internal(format!("a run was lost: {error}")))?;
-        self.finish(job, outcome)?;
-        self.share().await
+        let events = self.finish(job, outcome);
+        self.share(events).await
     }
 
-    /// Stores a run's end, and what follows from it.
-    fn finish(&mut self, job: JobKind, outcome: Outcome) -> Result<()> {
+    /// Takes a run's end down, and what follows from it: to be shared and stored.
+    fn finish(&mut self, job: JobKind, outcome: Outcome) -> Vec<What> {
         let now = self.clock.now();
         self.tokens.remove(&job);
         self.wakes.remove(&job);
         // The schedule may have been reloaded away meanwhile.
         let gone = Schedule::default_of(job);
         let schedule = self.jobs.get(&job).map_or(&gone, |entry| &entry.schedule);
-        let Some(state) = self.states.get_mut(&job) else { return Ok(()) };
+        let Some(state) = self.states.get_mut(&job) else { return Vec::new() };
         let mut events = Planned { job, schedule, state }.finish(now, outcome);
         let done = events
             .iter()
@@ -510,21 +536,27 @@ impl Core {
                 self.wakes.remove(&next);
             }
         }
-        self.record(events)
+        let ends = events.iter().filter_map(|event| match event {
+            What::RunEnded { run } => Some(run.clone()),
+            _ => None,
+        });
+        self.owed.extend(ends);
+        events
     }
 
-    /// Tells the other instances how things stand. If the vault does not answer, the next page
-    /// will tell.
-    async fn share(&mut self) -> Result<()> {
-        if !self.leading {
-            return Ok(());
-        }
+    /// Tells the other instances how things stand, and then stores what happened. If the vault does
+    /// not answer, a later page will tell.
+    async fn share(&mut self, events: Vec<What>) -> Result<()> {
         let (states, now) = (self.states.clone(), self.clock.now());
-        match self.write_page(&states, now).await {
-            Ok(()) => self.record(Vec::new()),
+        let written =
+            if self.leading { self.write_page(&states, now).await } else { Ok(()) };
+        self.record(events)?;
+        match written {
+            Ok(()) => Ok(()),
             Err(LedgerError::Taken(page)) => self.yield_to(page).await,
             Err(error) => {
                 tracing::warn!(%error, "the ledger's page could not be written");
+                self.again = Instant::now() + RETRY;
                 Ok(())
             }
         }
@@ -540,11 +572,13 @@ impl Core {
             instance: self.instance.clone(),
             at: now,
             jobs: states.clone(),
+            ends: self.owed.clone(),
         };
         tokio::time::timeout(PATIENCE, self.ledger.write(&page))
             .await
             .unwrap_or_else(|_| Err(LedgerError::Vault("the vault does not answer".to_owned())))?;
         self.page = page.number;
+        self.owed.clear();
         Ok(())
     }
 
@@ -605,7 +639,7 @@ impl Core {
         let answer = match answer {
             Ok(events) => {
                 self.record(events)?;
-                self.share().await?;
+                self.share(Vec::new()).await?;
                 Ok(())
             }
             Err(refusal) => Err(refusal),
@@ -664,13 +698,14 @@ impl Core {
             };
             [waiting, due].into_iter().flatten().min()
         });
+        let longest = if self.owed.is_empty() { MAX_SLEEP } else { RETRY };
         match next.min() {
             Some(next) if next > now => {
                 let wait = Duration::try_from(next.duration_since(now)).unwrap_or(MAX_SLEEP);
-                wait.min(MAX_SLEEP)
+                wait.min(longest)
             }
             Some(_) => Duration::from_millis(10),
-            None => MAX_SLEEP,
+            None => longest,
         }
     }
 

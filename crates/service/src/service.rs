@@ -118,6 +118,7 @@ pub async fn serve(options: Options) -> Result<()> {
         catalog: Arc::clone(&catalog),
         settings: alarm_seen.clone(),
         places: places(&state, &equipment.config),
+        every: Watch::EVERY,
         instance,
         posted: Arc::clone(&posted),
     };

@@ -31,8 +31,11 @@ const MAX_BACKOFF: Duration = Duration::from_mins(10);
 /// After this long nobody needs the notice.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(72);
 
-/// The longest sleep: a clock may be set.
+/// The longest sleep while something waits: a clock may be set.
 const MAX_SLEEP: Duration = Duration::from_mins(1);
+
+/// The longest sleep while nothing does: whoever posts wakes it.
+const IDLE: Duration = Duration::from_hours(1);
 
 /// What delivers.
 pub struct Post {
@@ -106,7 +109,7 @@ impl Post {
     }
 
     fn sleep(&self) -> Result<Duration> {
-        let Some(next) = self.store.next_delivery()? else { return Ok(MAX_SLEEP) };
+        let Some(next) = self.store.next_delivery()? else { return Ok(IDLE) };
         let wait = next.duration_since(self.clock.now()).max(SignedDuration::from_millis(100));
         Ok(Duration::try_from(wait).unwrap_or(MAX_SLEEP).min(MAX_SLEEP))
     }

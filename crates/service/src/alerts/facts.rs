@@ -210,9 +210,10 @@ impl Facts {
         if view.job == JobKind::RestoreTest
             && let Some(last) = view.last.as_ref().filter(|run| run.status == Status::Succeeded)
             && let Some(took) = last.details.get("rto_seconds").and_then(serde_json::Value::as_f64)
-            && took > self.limits.objectives.rto.as_secs_f64()
+            && let rto = self.limits.objectives.rto.unwrap_or(Objectives::RTO)
+            && took > rto.as_secs_f64()
         {
-            let limit = self.limits.objectives.rto.as_secs();
+            let limit = rto.as_secs();
             let what = format!("{} took {took:.0} s to restore; the RTO is {limit} s", last.id);
             found.add(Rule::Rto, "", Severity::Critical, what);
         }
@@ -246,14 +247,14 @@ impl Facts {
         let age = self.now.duration_since(newest.created);
         let older =
             |limit: Duration| SignedDuration::try_from(limit).is_ok_and(|limit| age > limit);
-        let rpo = self.limits.objectives.rpo;
+        let rpo = self.limits.objectives.rpo.unwrap_or(Objectives::RPO);
         if older(rpo + RPO_GRACE) {
             let (hours, limit) = (age.as_hours(), rpo.as_secs() / 3600);
             let what = format!("the newest good backup is {hours} h old; the RPO is {limit} h");
             found.add(Rule::Rpo, "", Severity::Critical, what);
         }
         if let Some(replicate) = view(JobKind::Replicate)
-            && older(self.limits.objectives.replication)
+            && older(self.limits.objectives.replication.unwrap_or(Objectives::REPLICATION))
             && replicate.last_success.is_none_or(|at| at < newest.created)
         {
             let hours = age.as_hours();

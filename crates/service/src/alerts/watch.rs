@@ -29,9 +29,6 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::store::alerts::Decided;
 
-/// The longest time between two looks: a disk fills without an event.
-const MAX_SLEEP: Duration = Duration::from_mins(1);
-
 /// How often the vault is listed when nothing has happened.
 const LIST_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -58,6 +55,8 @@ pub struct Watch {
     pub settings: signal::Receiver<Arc<Settings>>,
     /// Folders whose disks are watched.
     pub places: Vec<PathBuf>,
+    /// The longest time between two looks: a disk fills without an event.
+    pub every: Duration,
     /// The name of this instance.
     pub instance: String,
     /// Tells the delivery that there is something.
@@ -65,6 +64,9 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// How often things are looked at that no event tells of.
+    pub const EVERY: Duration = Duration::from_mins(1);
+
     /// Prepares it. The future ends when `stop` is cancelled, or the store cannot be used.
     ///
     /// # Errors
@@ -317,9 +319,10 @@ impl Life {
         let routing = &self.watch.settings.borrow().routing;
         let wake = routing.wake(&self.book.alerts);
         let now = self.watch.clock.now();
-        wake.map_or(MAX_SLEEP, |wake| {
+        let every = self.watch.every;
+        wake.map_or(every, |wake| {
             let wait = wake.duration_since(now).max(SignedDuration::from_millis(100));
-            Duration::try_from(wait).unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
+            Duration::try_from(wait).unwrap_or(every).min(every)
         })
     }
 }

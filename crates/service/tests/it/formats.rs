@@ -170,6 +170,7 @@ pub(crate) struct Card {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
 pub(crate) enum Element {
+    #[expect(dead_code, reason = "of most, only that they have the right form is checked")]
     #[serde(rename_all = "camelCase")]
     TextBlock {
         text: String,

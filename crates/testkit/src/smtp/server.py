@@ -40,7 +40,8 @@ def check(server, session, envelope, mechanism, login):
         login.login.decode() == os.environ["SMTP_NAME"]
         and login.password.decode() == os.environ["SMTP_PASSWORD"]
     )
-    return AuthResult(success=good, auth_data=login)
+    # Not handled: the library says so to the client.
+    return AuthResult(success=good, handled=False, auth_data=login)
 
 
 security, port = sys.argv[1], int(sys.argv[2])
