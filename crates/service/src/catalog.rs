@@ -82,6 +82,11 @@ impl Catalog {
         Self { vault, known: Mutex::new(None) }
     }
 
+    /// The vault that the settings name now.
+    pub fn vault(&self) -> Vault {
+        self.vault.borrow().clone()
+    }
+
     /// The backups, as they were at most half a minute ago.
     ///
     /// # Errors

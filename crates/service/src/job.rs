@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lifeboat::{CancellationToken, ExitCode, Progress};
 use serde_json::{Map, Value};
 
@@ -18,6 +19,8 @@ pub trait Job: Send + Sync {
 pub struct RunContext {
     /// The run's id, as in `backup-17`.
     pub id: String,
+    /// The time at which its schedule has it; none when somebody asked, or another job came before.
+    pub due: Option<Timestamp>,
     /// Asks the run to stop: at its timeout, or because the service ends.
     pub cancel: CancellationToken,
     /// How far it is.

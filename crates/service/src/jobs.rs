@@ -2,15 +2,18 @@
 
 mod backup;
 mod config_backup;
+mod pair;
 mod prune;
 mod replicate;
 mod restore_test;
+mod ship;
 mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat::config::{Config, JobKind};
+use lifeboat::physical_backup::MethodChoice;
 use lifeboat::vault::Vault;
 use lifeboat::vaults::Vaults;
 use lifeboat::{Target, config::Timing};
@@ -19,6 +22,7 @@ use serde_json::{Map, Value};
 use crate::job::Job;
 use crate::scheduler::{Entry, Jobs};
 use crate::{Error, Result};
+use pair::Pair;
 
 /// What the jobs need, made from the settings by whoever reads these.
 #[derive(Debug, Clone)]
@@ -69,16 +73,26 @@ pub fn jobs(equipment: &Equipment) -> Result<Jobs> {
 fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static str> {
     const LATER: &str =
         "this version of the service cannot do it; use the command, if there is one";
+    let pair = Pair::of(&equipment.config, can_back_up(equipment));
     let Equipment { config, folder, target, vaults, vault } = equipment.clone();
     Ok(match kind {
-        JobKind::Backup => {
-            let target = target.ok_or("set database.uri, and a user and password if needed")?;
-            Arc::new(backup::Backup { target, vault })
+        JobKind::Backup if !can_back_up(equipment) => {
+            return Err("set database.uri, and a user and password if needed; or \
+                        database.neo4j_home and database.method = \"physical\"");
         }
+        JobKind::Backup => Arc::new(backup::Backup {
+            target,
+            home: config.database.neo4j_home,
+            method: config.database.method.unwrap_or_default(),
+            vault,
+            pair,
+        }),
         JobKind::ConfigBackup if config.config_backup.is_empty() => {
             return Err("list in [config_backup] what belongs to the configuration");
         }
-        JobKind::ConfigBackup => Arc::new(config_backup::ConfigBackup { config, folder, vaults }),
+        JobKind::ConfigBackup => {
+            Arc::new(config_backup::ConfigBackup { config, folder, vaults, pair })
+        }
         JobKind::Replicate => {
             let to = vaults.other().cloned();
             let to = to.ok_or("name a second vault: [vault.secondary]")?;
@@ -92,8 +106,24 @@ fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static 
             Arc::new(restore_test::RestoreTest { vaults, settings: config.verify })
         }
         JobKind::Prune => Arc::new(prune::Prune { vaults, retention: config.retention }),
-        JobKind::Ship | JobKind::Drill => return Err(LATER),
+        JobKind::Ship => {
+            let physical = config.database.method == Some(MethodChoice::Physical);
+            if config.schedule.section(kind).is_none() && !physical {
+                return Err("set database.method = \"physical\"");
+            }
+            let home = config.database.neo4j_home.ok_or("set database.neo4j_home")?;
+            Arc::new(ship::Ship { home, target, vault })
+        }
+        JobKind::Drill => return Err(LATER),
     })
+}
+
+/// Whether there is something to make a backup of the database from.
+fn can_back_up(equipment: &Equipment) -> bool {
+    let database = &equipment.config.database;
+    let files = database.neo4j_home.is_some()
+        && database.method.is_some_and(|method| method != MethodChoice::Logical);
+    equipment.target.is_some() || files
 }
 
 /// The details of a report.

@@ -29,7 +29,7 @@ use crate::job::{Job, JobError, RunContext};
 use crate::leader::{Pace, Role};
 use crate::ledger::{Ledger, LedgerError, Page};
 use crate::plan::{JobState, Outcome, Planned};
-use crate::run::{Run, Status};
+use crate::run::{Run, Status, Trigger};
 use crate::snapshot::{JobView, Snapshot};
 use crate::store::{Change, Store};
 
@@ -482,8 +482,12 @@ impl Core {
         let (job, timeout) = (Arc::clone(&entry.job), entry.schedule.timeout);
         let (stop, stopping) = (CancellationToken::new(), self.pace.stopping());
         self.tokens.insert(kind, stop.clone());
-        let id = self.states.get(&kind).and_then(|state| Some(state.current.as_ref()?.id.clone()));
-        let context = RunContext { id: id.unwrap_or_default(), ..RunContext::default() };
+        let run = self.states.get(&kind).and_then(|state| state.current.as_ref());
+        let context = RunContext {
+            id: run.map(|run| run.id.clone()).unwrap_or_default(),
+            due: run.filter(|run| run.trigger == Trigger::Schedule).map(|run| run.due),
+            ..RunContext::default()
+        };
         self.running
             .spawn(async move { (kind, supervise(job, context, timeout, stop, stopping).await) });
     }
@@ -548,8 +552,7 @@ impl Core {
     /// not answer, a later page will tell.
     async fn share(&mut self, events: Vec<What>) -> Result<()> {
         let (states, now) = (self.states.clone(), self.clock.now());
-        let written =
-            if self.leading { self.write_page(&states, now).await } else { Ok(()) };
+        let written = if self.leading { self.write_page(&states, now).await } else { Ok(()) };
         self.record(events)?;
         match written {
             Ok(()) => Ok(()),

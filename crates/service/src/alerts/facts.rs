@@ -27,6 +27,12 @@ const SLOW: Duration = Duration::from_mins(10);
 /// For how long a job may be paused without a word.
 const PAUSED: SignedDuration = SignedDuration::from_hours(72);
 
+/// How much may be written without being shipped, when the RPO is not shorter.
+const LAG: Duration = Duration::from_mins(10);
+
+/// How long a first base may take: until then nothing that is shipped can be replayed.
+const UNPROTECTED: SignedDuration = SignedDuration::from_mins(30);
+
 /// How long the vault, or a leader, may be away without a word.
 const AWAY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -43,6 +49,8 @@ pub struct Facts {
     pub backups: Option<Arc<Backups>>,
     /// Since when they cannot be, and why.
     pub vault_away: Option<(Timestamp, String)>,
+    /// How shipping of the logs stands, when that is a job and can be told.
+    pub shipping: Option<Shipping>,
     /// Since when no instance leads.
     pub leaderless: Option<Timestamp>,
     /// Disks: where, free and all bytes.
@@ -53,6 +61,17 @@ pub struct Facts {
     pub channels: Vec<(String, String)>,
     /// What is wanted.
     pub limits: Limits,
+}
+
+/// How far the logs are shipped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shipping {
+    /// How much would be lost now; `None` when what is shipped cannot be replayed.
+    pub exposure: Option<Duration>,
+    /// Since when it cannot.
+    pub unprotected: Option<Timestamp>,
+    /// Databases of whose logs some are missing, and which.
+    pub gaps: Vec<(String, String)>,
 }
 
 /// From when on something is worth a notice.
@@ -120,6 +139,10 @@ impl Facts {
             .filter(|rule| match rule {
                 // What an event has told, another ends.
                 Rule::Settings | Rule::Job => false,
+                Rule::Shipping | Rule::Chain => {
+                    let ships = self.snapshot.jobs.iter().any(|view| view.job == JobKind::Ship);
+                    self.snapshot.leading && (self.shipping.is_some() || !ships)
+                }
                 rule if vault.contains(rule) => self.snapshot.leading && self.backups.is_some(),
                 rule => !rule.is_leaders() || self.snapshot.leading,
             })
@@ -136,6 +159,9 @@ impl Facts {
             }
             if let Some(backups) = &self.backups {
                 self.backups(backups, &mut found);
+            }
+            if let Some(shipping) = &self.shipping {
+                self.shipping(shipping, &mut found);
             }
             if let Some((since, why)) = &self.vault_away
                 && self.now.duration_since(*since) > AWAY
@@ -266,6 +292,26 @@ impl Facts {
         {
             let what = format!("{} looks wrong beside {}: {why}", newest.name, before.name);
             found.add(Rule::Suspicious, "", Severity::Critical, what);
+        }
+    }
+
+    fn shipping(&self, shipping: &Shipping, found: &mut Found) {
+        let limit = self.limits.objectives.rpo.map_or(LAG, |rpo| rpo.min(LAG));
+        match (shipping.exposure, shipping.unprotected) {
+            (Some(exposure), _) if exposure > limit => {
+                let (lag, limit) = (exposure.as_secs(), limit.as_secs());
+                let what = format!("what was written for {lag} s is not shipped; {limit} s may be");
+                found.add(Rule::Shipping, "", Severity::Critical, what);
+            }
+            (None, Some(since)) if self.now.duration_since(since) > UNPROTECTED => {
+                let what = format!("no base lets shipped logs be replayed, since {since}");
+                found.add(Rule::Shipping, "", Severity::Critical, what);
+            }
+            _ => {}
+        }
+        for (database, missing) in &shipping.gaps {
+            let what = format!("logs of {database} that were shipped are missing: {missing}");
+            found.add(Rule::Chain, database, Severity::Critical, what);
         }
     }
 

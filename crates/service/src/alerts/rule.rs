@@ -22,6 +22,10 @@ pub enum Rule {
     Damaged,
     /// The newest backup is not in the second vault.
     Replication,
+    /// What was written last is not in the vault, or cannot be replayed from there.
+    Shipping,
+    /// Shipped logs are missing between two that are there.
+    Chain,
     /// A restore would take longer than the RTO allows.
     Rto,
     /// The newest backup holds much less, or more, than the one before.
@@ -44,7 +48,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Job,
         Self::Late,
         Self::Slow,
@@ -53,6 +57,8 @@ impl Rule {
         Self::NoBackup,
         Self::Damaged,
         Self::Replication,
+        Self::Shipping,
+        Self::Chain,
         Self::Rto,
         Self::Suspicious,
         Self::Vault,
@@ -75,6 +81,8 @@ impl Rule {
             Self::NoBackup => "no-backup",
             Self::Damaged => "damaged",
             Self::Replication => "replication",
+            Self::Shipping => "shipping",
+            Self::Chain => "chain",
             Self::Rto => "rto",
             Self::Suspicious => "suspicious",
             Self::Vault => "vault",
@@ -109,6 +117,14 @@ impl Rule {
             Self::Damaged => "`lifeboat list` names it; take a new backup",
             Self::Replication => {
                 "`lifeboat jobs run replicate --wait` tells what stands in the way"
+            }
+            Self::Shipping => {
+                "`lifeboat status` shows what is not shipped, `lifeboat jobs list` how the job \
+                 ship goes"
+            }
+            Self::Chain => {
+                "`lifeboat status` names the gap; a new base, `lifeboat backup --method physical`, \
+                 protects what comes after it"
             }
             Self::Rto => "restore in bulk or physically, on a faster machine; see the restore test",
             Self::Suspicious => {

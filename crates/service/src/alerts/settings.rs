@@ -18,6 +18,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where the runbooks are.
     pub runbooks: Option<String>,
+    /// The home of the server whose logs are shipped.
+    pub home: Option<PathBuf>,
     /// Files of certificates whose end is watched.
     pub certificates: Vec<PathBuf>,
 }
@@ -42,6 +44,7 @@ impl From<&Config> for Settings {
                 collapse_percent: config.retention.collapse_percent,
             },
             runbooks: section.runbooks.clone(),
+            home: config.database.neo4j_home.clone(),
             certificates: config.service.tls.iter().map(|tls| tls.cert_file.clone()).collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! Looks at events and facts, decides, and stores what was decided.
 
 mod machine;
+mod shipping;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::alert::Alert;
 use super::book::{Book, Finding};
-use super::facts::{Facts, of_event, of_run};
+use super::facts::{Facts, Shipping, of_event, of_run};
 use super::notice::{Due, Notice};
 use super::settings::Settings;
 use super::{Command, Handle, deliver};
@@ -31,6 +32,9 @@ use crate::store::alerts::Decided;
 
 /// How often the vault is listed when nothing has happened.
 const LIST_EVERY: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often what is not shipped is looked for.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(2);
 
 /// How long that may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -94,6 +98,7 @@ impl Watch {
             read,
             open,
             listed: None,
+            shipping: None,
             vault_away: None,
             leaderless: None,
         };
@@ -111,6 +116,8 @@ struct Life {
     open: signal::Sender<Arc<Vec<Alert>>>,
     /// The backups, and when they were listed.
     listed: Option<(Timestamp, Option<Arc<Backups>>)>,
+    /// How shipping stands, and when that was looked at.
+    shipping: Option<(Timestamp, Option<Shipping>)>,
     vault_away: Option<(Timestamp, String)>,
     leaderless: Option<Timestamp>,
 }
@@ -154,6 +161,7 @@ impl Life {
         let fresh = events.iter().filter_map(|event| event.what.run()).any(|run| ended(run.job));
         if snapshot.leading {
             self.list(fresh, now).await;
+            self.ship(&snapshot, now).await;
         }
         if snapshot.leader.is_some() {
             self.leaderless = None;
@@ -208,6 +216,26 @@ impl Life {
         self.listed = Some((now, backups));
     }
 
+    /// Looks at what is not shipped, when that is due.
+    async fn ship(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let home = self.watch.settings.borrow().home.clone();
+        let ships = snapshot.jobs.iter().any(|view| view.job == JobKind::Ship);
+        let Some(home) = home.filter(|_| ships) else {
+            self.shipping = None;
+            return;
+        };
+        let due = |at: Timestamp| now.duration_since(at).abs() > LOOK_EVERY;
+        if self.shipping.as_ref().is_some_and(|(at, _)| !due(*at)) {
+            return;
+        }
+        let before = self.shipping.take().and_then(|(_, before)| before);
+        let vault = self.watch.catalog.vault();
+        let look = shipping::look(&vault, &home, before.as_ref(), now);
+        let found = tokio::time::timeout(PATIENCE, look).await.ok().flatten();
+        // What cannot be told now is as it was.
+        self.shipping = Some((now, found.or(before)));
+    }
+
     fn facts(&self, snapshot: Arc<Snapshot>, now: Timestamp) -> Result<Facts> {
         let settings = Arc::clone(&self.watch.settings.borrow());
         let mut usual = BTreeMap::new();
@@ -223,6 +251,7 @@ impl Life {
             snapshot,
             usual,
             backups: self.listed.as_ref().and_then(|(_, backups)| backups.clone()),
+            shipping: self.shipping.as_ref().and_then(|(_, shipping)| shipping.clone()),
             vault_away: self.vault_away.clone(),
             leaderless: self.leaderless,
             disks: machine::disks(&self.watch.places),

@@ -9,7 +9,7 @@ use lifeboat::format::Compression;
 use lifeboat::vaults::Vaults;
 use serde_json::json;
 
-use super::details;
+use super::{Pair, details};
 use crate::job::{Job, JobError, Report, RunContext};
 
 /// A configuration into a vault.
@@ -18,6 +18,7 @@ pub(super) struct ConfigBackup {
     pub(super) config: Config,
     pub(super) folder: PathBuf,
     pub(super) vaults: Vaults,
+    pub(super) pair: Pair,
 }
 
 #[async_trait]
@@ -32,7 +33,7 @@ impl Job for ConfigBackup {
             vault,
             name: None,
             compression: Compression::default(),
-            notes: vec![("service-run".to_owned(), run.id.clone())],
+            notes: self.pair.notes(run),
         };
         let report = backup_config(options, &run.progress, &run.cancel).await?;
         let name = &report.manifest.name;

@@ -272,6 +272,7 @@ fn settings(channels: Channels) -> Settings {
             collapse_percent: 0,
         },
         runbooks: None,
+        home: None,
         certificates: Vec::new(),
     }
 }

@@ -231,6 +231,17 @@ impl ChannelSection {
         }
     }
 
+    /// Where its secret is, if it needs one.
+    pub fn secret(&self) -> Option<&TokenSource> {
+        match self {
+            Self::Smtp(section) => section.login.as_ref().map(|(_, password)| password),
+            Self::Slack(section) | Self::Teams(section) => Some(&section.url),
+            Self::Pagerduty(section) => Some(&section.key),
+            Self::Alertmanager(section) => section.token.as_ref(),
+            Self::Webhook(section) => Some(&section.secret),
+        }
+    }
+
     pub(super) fn resolve(&mut self, folder: &Path) {
         let source = match self {
             Self::Smtp(smtp) => {

@@ -68,6 +68,7 @@ fn facts() -> Facts {
         usual: BTreeMap::from([(JobKind::Backup, Duration::from_mins(5))]),
         backups: Some(Arc::new(backups)),
         vault_away: None,
+        shipping: Some(Shipping { exposure: Some(Duration::from_secs(2)), ..Shipping::default() }),
         leaderless: None,
         disks: vec![("/state".to_owned(), 50 << 20, 100 << 20)],
         certificates: vec![("tls.pem".to_owned(), ago(-24 * 60))],
@@ -157,6 +158,25 @@ fn each_rule_finds_what_it_is_for() {
         facts.vault_away = Some((ago(1), "no route".to_owned()));
     };
     assert_eq!(found(away), [(Rule::Vault, Critical)]);
+    let shipping = |facts: &mut Facts, exposure, unprotected| {
+        let exposure = Option::map(exposure, Duration::from_secs);
+        facts.shipping = Some(Shipping { exposure, unprotected, gaps: Vec::new() });
+    };
+    let behind = found(|facts| shipping(facts, Some(601), None));
+    assert_eq!(behind, [(Rule::Shipping, Critical)]);
+    assert_eq!(found(|facts| shipping(facts, Some(600), None)), []);
+    let soon = found(|facts| {
+        facts.limits.objectives.rpo = Some(Duration::from_hours(48));
+        shipping(facts, Some(601), None);
+    });
+    assert_eq!(soon, [(Rule::Shipping, Critical)], "nothing ships");
+    assert_eq!(found(|facts| shipping(facts, None, Some(ago(1)))), [(Rule::Shipping, Critical)]);
+    assert_eq!(found(|facts| shipping(facts, None, Some(ago(0)))), [], "the first base is taken");
+    let gap = |facts: &mut Facts| {
+        let missing = ("neo4j".to_owned(), "segments 3 to 4 of t".to_owned());
+        facts.shipping.as_mut().unwrap().gaps.push(missing);
+    };
+    assert_eq!(found(gap), [(Rule::Chain, Critical)]);
     let nobody = |facts: &mut Facts| {
         let snapshot = Arc::make_mut(&mut facts.snapshot);
         (snapshot.leading, snapshot.leader) = (false, None);
@@ -173,6 +193,15 @@ fn a_vault_that_does_not_answer_ends_no_alert_on_what_it_holds() {
     assert!(facts.covers().contains(&Rule::Vault));
     Arc::make_mut(&mut facts.snapshot).leading = false;
     assert_eq!(facts.covers(), [Rule::Certificate, Rule::Disk, Rule::Leader, Rule::Channel]);
+}
+
+#[test]
+fn an_alert_on_shipping_ends_with_the_job() {
+    let mut facts = facts();
+    facts.shipping = None;
+    assert!(facts.covers().contains(&Rule::Shipping), "nothing is shipped any more");
+    jobs(&mut facts).push(view(JobKind::Ship));
+    assert!(!facts.covers().contains(&Rule::Shipping), "it cannot be told");
 }
 
 #[test]
