@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Ship the transaction logs of a server into the vault, as they are written
     Ship(ShipArgs),
-    /// Show to which points in time can be recovered, and what is at stake
+    /// Show what can be recovered, to when, how fast, and how that is known
     Status(StatusArgs),
     /// Check that everything is there that a backup and a restore will need
     Doctor(DoctorArgs),
@@ -526,9 +526,12 @@ pub(crate) struct ShipArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Show to which points in time can be recovered, and what is at stake\n\n\
-    With the home of the server, its own log tells which transactions are not shipped. Exits with \
-    14 when more is at stake than the objective allows.",
+    long_about = "Show what can be recovered, to when, how fast, and how that is known\n\n\
+    Shows the newest good backup of each region and its certificate, to which points in time can \
+    be recovered, what would be lost now, how long the last restore for trial took, and the jobs \
+    and open alerts of the service on this machine. With the home of the server, its own log tells \
+    which transactions are not shipped. Exits with 14 when an objective of [objectives] is missed, \
+    or when nobody knows whether it is met.",
     after_help = "\
 Examples:
   lifeboat status --neo4j-home /var/lib/neo4j
@@ -543,6 +546,8 @@ pub(crate) struct StatusArgs {
     /// How much may be lost at most (RPO), as in 30s; else `objectives.rpo` of the settings
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) rpo: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,8 @@
 //! What is at stake is told by the server's own log, when its home can be read from here: the
 //! transactions that were committed and are not shipped, and how old the oldest of them is.
 
+mod regions;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +19,10 @@ use crate::ship::{
     windows,
 };
 use crate::{Error, Result};
+
+pub use regions::{
+    Holds, Newest, RegionStatus, Trial, last_trial, newest, regions, replication_lag,
+};
 
 /// How a vault and a server stand to each other.
 #[derive(Debug, Clone)]

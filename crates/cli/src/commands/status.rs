@@ -1,27 +1,44 @@
 //! `lifeboat status`.
 
 use lifeboat::ExitCode;
-use lifeboat::status::status;
+use lifeboat::config::Objectives;
+use lifeboat::status::{regions, status};
+use lifeboat_service::alerts::alert::Alert;
+use lifeboat_service::client::Client;
+use lifeboat_service::snapshot::Snapshot;
 
-use super::Session;
+use super::{Session, serve};
 use crate::args::StatusArgs;
 use crate::failure::Result;
 use crate::signals::Work;
-use crate::view::status::Status;
+use crate::view::status::{Service, Status};
 
 pub(super) async fn run(session: &Session, args: &StatusArgs) -> Result<ExitCode> {
-    let vault = session.settings.vault(&args.vault)?;
-    let home =
-        args.neo4j_home.clone().or_else(|| session.settings.file.database.neo4j_home.clone());
+    let settings = &session.settings;
+    let vaults = settings.vaults(&args.vault)?;
+    let home = args.neo4j_home.clone().or_else(|| settings.file.database.neo4j_home.clone());
     let running = session.begin(Work::Looking)?;
-    let report = running.or_stop(status(&vault, home.as_deref())).await?;
-    let rpo = args.rpo.or(session.settings.file.objectives.rpo);
-    let status = Status::new(&report, &vault.to_string(), rpo);
+    let reading = running.or_stop(vaults.reading()).await?;
+    session.warn_of(reading.fallback.as_ref());
+    let vault = reading.region.databases();
+    let report = running.or_stop(status(vault, home.as_deref())).await?;
+    let regions =
+        running.or_stop(async { Ok::<_, lifeboat::Error>(regions(&vaults).await) }).await?;
+    let of_file = settings.file.objectives;
+    let objectives = Objectives { rpo: args.rpo.or(of_file.rpo), ..of_file };
+    let service = service(&Client::new(&serve::folder(settings, &args.state))).await;
+    let status = Status::new(&report, &regions, &vault.to_string(), &objectives, service);
     if session.output.json {
         session.output.document(&status)?;
     } else {
         session.output.print(&status.text())?;
     }
-    let missed = rpo.is_some_and(|rpo| !report.meets(rpo));
-    Ok(if missed { ExitCode::ObjectiveMissed } else { ExitCode::Ok })
+    Ok(if status.misses() { ExitCode::ObjectiveMissed } else { ExitCode::Ok })
+}
+
+/// What a service on this machine says, if one answers.
+async fn service(client: &Client) -> Option<Service> {
+    let snapshot: Snapshot = client.get("/api/v1/status").await.ok()?;
+    let alerts: Vec<Alert> = client.get("/api/v1/alerts").await.ok()?;
+    Some(Service { snapshot, alerts })
 }
