@@ -5,6 +5,7 @@ mod backup;
 mod backup_config;
 mod bulk;
 mod config;
+mod config_service;
 mod diagnose;
 mod doctor;
 mod documents;

@@ -22,8 +22,9 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
     let file = &settings.file;
     let secret = settings.password_origin(&args.database).map(|origin| format!("from {origin}"));
     let mut list = Vec::new();
-    let mut add = |key, value: Option<String>, given: bool| {
-        list.push(Setting { key, origin: value.as_ref().map(|_| origin(given)), value });
+    let mut add = |key: &str, value: Option<String>, given: bool| {
+        let origin = value.as_ref().map(|_| origin(given));
+        list.push(Setting { key: key.to_owned(), origin, value });
     };
     let (database, flags) = (&file.database, &args.database);
     let uri = target.as_ref().map(|target| target.config.uri.to_string());
@@ -61,6 +62,7 @@ pub(super) fn check(session: &Session, args: &ConfigCheckArgs) -> Result<ExitCod
         add("vault.active", Some(file.vault.active.to_string()), false);
     }
     add("retention.days", Some(file.retention.days.to_string()), false);
+    list.extend(super::config_service::settings(session, args)?);
     let effective = Effective {
         file: settings.path.as_ref().map(|path| path.display().to_string()),
         settings: list,

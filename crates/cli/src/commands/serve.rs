@@ -9,13 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Session;
-use crate::args::{ServeArgs, StateArgs};
+use crate::args::{DatabaseArgs, ServeArgs, StateArgs, VaultArgs};
 use crate::failure::{Failure, Result};
 use crate::settings::Settings;
 use crate::signals::Work;
 
 pub(super) async fn run(session: &Session, args: ServeArgs) -> Result<ExitCode> {
-    let equipment = equipment(&session.settings, &args)?;
+    let equipment = equipment(&session.settings, &args.database, &args.vault)?;
     let running = session.begin(Work::Serving)?;
     let (state, listen) = (folder(&session.settings, &args.state), args.listen);
     let (ask, reload) = mpsc::channel(1);
@@ -46,13 +46,18 @@ pub(super) fn folder(settings: &Settings, args: &StateArgs) -> std::path::PathBu
     args.state.clone().unwrap_or_else(|| state_folder(&settings.file.service, &env))
 }
 
-fn equipment(settings: &Settings, args: &ServeArgs) -> Result<Equipment> {
-    let vaults = settings.vaults(&args.vault)?;
+/// What the service works with, as the settings and the command line say.
+pub(super) fn equipment(
+    settings: &Settings,
+    database: &DatabaseArgs,
+    vault: &VaultArgs,
+) -> Result<Equipment> {
+    let vaults = settings.vaults(vault)?;
     let folder = settings.path.as_deref().and_then(Path::parent);
     Ok(Equipment {
         config: settings.file.clone(),
         folder: folder.filter(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned(),
-        target: settings.optional_target(&args.database)?,
+        target: settings.optional_target(database)?,
         vault: vaults.writing()?.databases().clone(),
         vaults,
     })
@@ -63,5 +68,7 @@ fn reload_from(path: Option<&Path>, args: &ServeArgs) -> Result<Equipment, Strin
         Some(hint) => format!("{}; {hint}", failure.message),
         None => failure.message,
     };
-    Settings::load(path).and_then(|settings| equipment(&settings, args)).map_err(words)
+    Settings::load(path)
+        .and_then(|settings| equipment(&settings, &args.database, &args.vault))
+        .map_err(words)
 }

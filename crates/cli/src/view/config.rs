@@ -15,7 +15,7 @@ pub(crate) struct Effective {
 /// One of them; never a secret.
 #[derive(Debug, Serialize)]
 pub(crate) struct Setting {
-    pub(crate) key: &'static str,
+    pub(crate) key: String,
     pub(crate) value: Option<String>,
     /// Where it comes from.
     pub(crate) origin: Option<&'static str>,
@@ -36,7 +36,7 @@ impl Effective {
                     (Some(value), Some(origin)) => format!("{value}  ({origin})"),
                     _ => "not set".to_owned(),
                 };
-                (setting.key, text)
+                (&setting.key, text)
             })
             .collect();
         format!("{head}{}", pairs(&lines))
