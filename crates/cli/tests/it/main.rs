@@ -11,6 +11,7 @@ mod faults;
 mod interrupts;
 mod physical;
 mod proxy;
+mod receiver;
 mod regions;
 mod scripts;
 mod service;
