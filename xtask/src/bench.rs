@@ -40,6 +40,7 @@ mod memory;
 mod physical;
 mod restore;
 mod section;
+mod service;
 mod ship;
 mod turns;
 mod verify;
@@ -65,6 +66,8 @@ pub(crate) enum Name {
     Memory,
     /// Full verification against zstd and b3sum, and a vault with 10,000 backups
     Verify,
+    /// The service: what it costs while idle, and how soon its API answers
+    Service,
 }
 
 impl Name {
@@ -76,6 +79,7 @@ impl Name {
             Self::Ship => ship::run(bench).await,
             Self::Memory => memory::run(bench).await,
             Self::Verify => verify::run(bench).await,
+            Self::Service => service::run(bench).await,
         }
     }
 }
