@@ -13,6 +13,7 @@ mod client;
 mod crash;
 mod demo;
 mod deny;
+mod infra;
 mod layers;
 mod run;
 mod setup;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Options),
     /// Try the service's API against its own document, with thousands of requests
     Api(api::Options),
+    /// Check the systemd unit, the container file and the alert rules with the tools they are for
+    Infra,
     /// Check that each crate only uses what stands above it
     Layers,
     /// Check licences, bans, sources and, if it can be fetched, the advisory database
@@ -56,6 +59,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Test(options) => return test::test(&options).await,
         Command::Bench(options) => return bench::bench(options).await,
         Command::Api(options) => api::api(&options)?,
+        Command::Infra => infra::infra()?,
         Command::Layers => layers::check()?,
         Command::Deny => {
             deny::check()?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    deny, layers,
+    deny, infra, layers,
     run::{cargo, lines, run},
     setup,
     tally::Tally,
@@ -50,6 +50,9 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
         steps.push(step("layers", || check(layers::check())));
         steps.push(step("licences, bans, sources", || check(deny::check())));
         steps.push(step("advisories", advisories));
+        for (name, check) in infra::CHECKS {
+            steps.push(step(name, || of_infra(check)));
+        }
         steps.push(step("lints", || check(run(&mut clippy()))));
     }
     steps.push(step("tests", || tests(&options.cargo)));
@@ -94,6 +97,15 @@ fn check(result: anyhow::Result<()>) -> (Tally, String) {
 fn advisories() -> (Tally, String) {
     match deny::advisories() {
         Ok(deny::Advisories::NotChecked(why)) => {
+            (Tally { skipped: 1, ..Tally::default() }, format!(" — NOT checked: {why}"))
+        }
+        other => check(other.map(drop)),
+    }
+}
+
+fn of_infra(infra: infra::Check) -> (Tally, String) {
+    match infra() {
+        Ok(infra::Checked::Not(why)) => {
             (Tally { skipped: 1, ..Tally::default() }, format!(" — NOT checked: {why}"))
         }
         other => check(other.map(drop)),
