@@ -11,7 +11,6 @@ mod faults;
 mod interrupts;
 mod physical;
 mod proxy;
-mod receiver;
 mod regions;
 mod scripts;
 mod service;

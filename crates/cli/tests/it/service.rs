@@ -1,5 +1,7 @@
 //! `lifeboat serve` as a process: signals, kill -9, and a second instance.
 
+mod receiver;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::receiver::Receiver;
+use self::receiver::Receiver;
 use crate::support::{Database, Ran, database, lifeboat, listed};
 
 /// Leases are short here, so that takeovers are soon.
