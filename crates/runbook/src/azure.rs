@@ -171,3 +171,6 @@ fn reason(answer: &Value, status: StatusCode) -> String {
         _ => status.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,9 +17,12 @@ use serde::Serialize;
 use crate::action::Context;
 use crate::document::Runbook;
 use crate::error::{Error, Result, StepError};
-use crate::execute::inputs;
+use crate::execute::{Ending, Observer, inputs};
 use crate::fence;
-use crate::run::{RunOptions, read, runs};
+use crate::issues;
+use crate::measure::Measured;
+use crate::report::Report;
+use crate::run::{self, Ran, RunOptions, read, runs};
 use crate::state::RunState;
 use crate::steps::stop_database;
 use crate::value::Kind;
@@ -37,7 +40,7 @@ const CANARY: &str = "LifeboatCanary";
 /// What lies beside the records of a drill that was cleaned up.
 const CLEANED: &str = "drill/cleaned";
 
-/// How a drill is begun.
+/// How a drill is done.
 #[derive(Debug, Clone, Default)]
 pub struct DrillOptions {
     /// Inputs of the runbook, as in a real run; environments are replaced.
@@ -46,8 +49,62 @@ pub struct DrillOptions {
     pub declared: Option<Timestamp>,
     /// When it happened; when it was declared when not given.
     pub disaster: Option<Timestamp>,
+    /// When something was last written before; what the canary of production tells when not given.
+    pub last_write: Option<Timestamp>,
     /// How long what is made may live.
     pub ttl: Option<Duration>,
+    /// Keeps what was made, until [`cleanup`].
+    pub keep: bool,
+    /// Who looks after what it finds.
+    pub owner: Option<String>,
+}
+
+/// What a drill has shown.
+#[derive(Debug, Clone)]
+pub struct Drilled {
+    /// The run.
+    pub ran: Ran,
+    /// What was measured.
+    pub measured: Measured,
+    /// The objectives that are missed, in words.
+    pub missed: Vec<String>,
+    /// What became of what it made; `None` when that is kept.
+    pub cleaned: Option<Cleaned>,
+}
+
+/// Rehearses a runbook: prepares, runs, measures, reports, and removes what it made.
+///
+/// # Errors
+/// When it would touch production, or its journal can be written nowhere. A step that fails is no
+/// error: the run's ending tells of it.
+pub async fn drill(
+    world: &mut World,
+    runbook: &Runbook,
+    options: &DrillOptions,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Drilled> {
+    let mut begun = prepare(world, runbook, options).await?;
+    let plan = run::plan(world, runbook, &begun, cancel).await?;
+    begun.predicted = plan.predicted_ms.map(Duration::from_millis);
+    let ran = run::run(world, runbook, begun, observer, cancel).await?;
+    let measured = Measured::of(world, &ran.state)?;
+    let finished = matches!(ran.ending, Ending::Finished(_));
+    if finished || matches!(ran.ending, Ending::Failed(_)) {
+        let owner = options.owner.as_deref().unwrap_or("nobody yet");
+        for text in issues::found_by(&measured) {
+            issues::add(world, Some(&ran.run), &text, owner).await?;
+        }
+    }
+    if finished {
+        Report::of(world, &ran.run).await?.keep(world).await?;
+    }
+    let cleaned = if finished && !options.keep {
+        Some(cleanup(world, &ran.run, cancel).await?)
+    } else {
+        None
+    };
+    Ok(Drilled { missed: measured.missed(), ran, measured, cleaned })
 }
 
 /// Prepares a drill: finds the environments that stand for the real ones, and makes sure that
@@ -55,7 +112,7 @@ pub struct DrillOptions {
 ///
 /// # Errors
 /// When no environment stands for one, or one shares something with production.
-pub async fn prepare(
+async fn prepare(
     world: &mut World,
     runbook: &Runbook,
     options: &DrillOptions,
@@ -76,7 +133,10 @@ pub async fn prepare(
         }
     }
     guard::own_name(world).map_err(Error::Production)?;
-    let last_write = last_write(world, &real).await;
+    let last_write = match options.last_write {
+        Some(moment) => Some(moment),
+        None => last_write(world, &real).await,
+    };
     let declared = options.declared.unwrap_or_else(Timestamp::now);
     let ttl = options.ttl.or(world.sites.drill.ttl).unwrap_or(TTL);
     let unique = uuid::Uuid::new_v4().simple().to_string();

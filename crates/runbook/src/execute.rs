@@ -41,8 +41,8 @@ pub enum Ending {
 
 /// Who hears of a run as it goes on, and is asked.
 pub trait Observer: Send + Sync {
-    /// A record was written.
-    fn record(&self, _runbook: &Runbook, _record: &Record) {}
+    /// A record of a run was written.
+    fn record(&self, _run: &str, _runbook: &Runbook, _record: &Record) {}
 
     /// A person is asked whether a step may begin: who agrees, or `None` when nobody does now.
     fn approve<'a>(&'a self, _step: &'a Step) -> BoxFuture<'a, Option<String>> {
@@ -55,6 +55,16 @@ pub trait Observer: Send + Sync {
 pub struct Silent;
 
 impl Observer for Silent {}
+
+/// Hears nothing, and agrees to everything, as whom it says.
+#[derive(Debug, Clone)]
+pub struct Agreeing(pub String);
+
+impl Observer for Agreeing {
+    fn approve<'a>(&'a self, _step: &'a Step) -> BoxFuture<'a, Option<String>> {
+        Box::pin(std::future::ready(Some(self.0.clone())))
+    }
+}
 
 /// Carries a run on.
 pub(crate) struct Execution<'a> {
@@ -139,7 +149,7 @@ impl Execution<'_> {
     async fn write(&self, state: &mut RunState, event: Event) -> Result<()> {
         let record = self.journal.append(event).await?;
         state.learn(&record);
-        self.observer.record(self.runbook, &record);
+        self.observer.record(self.journal.run(), self.runbook, &record);
         Ok(())
     }
 

@@ -247,9 +247,6 @@ mod tests {
     #[test]
     fn the_handbook_holds_what_a_person_needs() {
         let sites = r#"
-            [[runbooks.contacts]]
-            name = "emergency hotline"
-            reach = "+1 555 0199"
             [[runbooks.keys]]
             name = "age identity"
             holder = "the safe in Oslo"
@@ -260,7 +257,10 @@ mod tests {
             region = "West US"
         "#;
         let sites = Sites::parse(sites, Path::new("/nowhere/lifeboat.toml")).unwrap();
-        let text = markdown(&World::new(Config::default(), sites), "lifeboat.toml");
+        let contacts =
+            "[[alerts.contacts]]\nname = \"emergency hotline\"\nreach = \"+1 555 0199\"\n";
+        let config = Config::parse(contacts, Path::new("/nowhere/lifeboat.toml")).unwrap();
+        let text = markdown(&World::new(config, sites), "lifeboat.toml");
         for wanted in [
             "- emergency hotline: +1 555 0199",
             "- age identity: the safe in Oslo",

@@ -40,7 +40,7 @@ pub use action::Action;
 pub use condition::Condition;
 pub use document::Runbook;
 pub use error::{Error, Result, StepError};
-pub use execute::{Ending, Observer, Silent};
+pub use execute::{Agreeing, Ending, Observer, Silent};
 pub use provision::Provision;
 pub use run::{
     Plan, PlannedStep, Ran, RunOptions, abort, approve, find, plan, read, resume, run, runs, settle,

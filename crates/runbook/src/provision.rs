@@ -12,7 +12,7 @@ use crate::template::Template;
 
 /// `[environment.NAME.provision]`. Each way can be carried out again: what is there already stays.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(try_from = "RawProvision")]
 #[non_exhaustive]
 pub enum Provision {
     /// OpenTofu or Terraform.
@@ -20,10 +20,8 @@ pub enum Provision {
         /// The folder of the templates.
         folder: PathBuf,
         /// The program: `tofu` or `terraform`.
-        #[serde(default = "tofu")]
         program: String,
         /// Values of variables.
-        #[serde(default)]
         variables: BTreeMap<String, Template>,
     },
     /// A deployment of Azure from Bicep or an ARM template, by `az deployment group`.
@@ -35,7 +33,6 @@ pub enum Provision {
         /// Where the resource group is made.
         location: String,
         /// Values of parameters.
-        #[serde(default)]
         parameters: BTreeMap<String, Template>,
     },
     /// Any command; what it prints as a JSON object is known to later steps.
@@ -43,13 +40,71 @@ pub enum Provision {
         /// Makes the resources.
         create: Vec<Template>,
         /// Removes them.
-        #[serde(default)]
         remove: Vec<Template>,
     },
 }
 
-fn tofu() -> String {
-    "tofu".to_owned()
+/// All keys of all kinds: a tagged enum would lose the places of texts in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProvision {
+    kind: Way,
+    folder: Option<PathBuf>,
+    program: Option<String>,
+    variables: Option<BTreeMap<String, Template>>,
+    file: Option<PathBuf>,
+    resource_group: Option<Template>,
+    location: Option<String>,
+    parameters: Option<BTreeMap<String, Template>>,
+    create: Option<Vec<Template>>,
+    remove: Option<Vec<Template>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Way {
+    Tofu,
+    Bicep,
+    Command,
+}
+
+impl TryFrom<RawProvision> for Provision {
+    type Error = String;
+
+    fn try_from(raw: RawProvision) -> Result<Self, String> {
+        let keys = [
+            ("folder", Way::Tofu, raw.folder.is_some()),
+            ("program", Way::Tofu, raw.program.is_some()),
+            ("variables", Way::Tofu, raw.variables.is_some()),
+            ("file", Way::Bicep, raw.file.is_some()),
+            ("resource_group", Way::Bicep, raw.resource_group.is_some()),
+            ("location", Way::Bicep, raw.location.is_some()),
+            ("parameters", Way::Bicep, raw.parameters.is_some()),
+            ("create", Way::Command, raw.create.is_some()),
+            ("remove", Way::Command, raw.remove.is_some()),
+        ];
+        if let Some((key, ..)) = keys.iter().find(|(_, way, set)| *set && *way != raw.kind) {
+            return Err(format!("{key} does not belong to this kind"));
+        }
+        let missing = |key: &str| format!("it needs {key}");
+        Ok(match raw.kind {
+            Way::Tofu => Self::Tofu {
+                folder: raw.folder.ok_or_else(|| missing("folder"))?,
+                program: raw.program.unwrap_or_else(|| "tofu".to_owned()),
+                variables: raw.variables.unwrap_or_default(),
+            },
+            Way::Bicep => Self::Bicep {
+                file: raw.file.ok_or_else(|| missing("file"))?,
+                resource_group: raw.resource_group.ok_or_else(|| missing("resource_group"))?,
+                location: raw.location.ok_or_else(|| missing("location"))?,
+                parameters: raw.parameters.unwrap_or_default(),
+            },
+            Way::Command => Self::Command {
+                create: raw.create.filter(|c| !c.is_empty()).ok_or_else(|| missing("create"))?,
+                remove: raw.remove.unwrap_or_default(),
+            },
+        })
+    }
 }
 
 impl Provision {
@@ -235,6 +290,27 @@ fn values(text: &str) -> Outputs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sites::Sites;
+
+    #[test]
+    fn every_way_is_read() {
+        for (text, fits) in [
+            ("kind = \"tofu\"\nfolder = \"infra\"\nvariables = { id = \"{run.id}\" }", true),
+            ("kind = \"tofu\"", false),
+            ("kind = \"tofu\"\nfolder = \"infra\"\nfile = \"x\"", false),
+            (
+                "kind = \"bicep\"\nfile = \"m.bicep\"\nresource_group = \"g\"\nlocation = \"x\"",
+                true,
+            ),
+            ("kind = \"bicep\"\nfile = \"m.bicep\"", false),
+            ("kind = \"command\"\ncreate = [\"make\", \"{run.drill}\"]", true),
+            ("kind = \"command\"\ncreate = []", false),
+        ] {
+            let text = format!("[environment.a.provision]\n{text}\n");
+            let read = Sites::parse(&text, Path::new("/nowhere/lifeboat.toml"));
+            assert_eq!(read.is_ok(), fits, "{text}: {read:?}");
+        }
+    }
 
     #[test]
     fn outputs_are_read_and_secrets_left_out() {

@@ -287,20 +287,20 @@ impl Trend {
     }
 }
 
-/// Who is called, in the order of the settings.
+/// Who is called, in the order of escalation.
 pub(crate) fn contacts(world: &World) -> Vec<Contact> {
-    world
-        .sites
-        .runbooks
-        .contacts
-        .iter()
-        .map(|contact| Contact { name: contact.name.clone(), reach: contact.reach.clone() })
+    let contacts = world.config.alerts.contacts.iter();
+    contacts
+        .map(|contact| Contact {
+            name: contact.name.clone(),
+            reach: contact.reach.clone().unwrap_or_else(|| "nobody says how".to_owned()),
+        })
         .collect()
 }
 
 pub(crate) fn contact_list(contacts: &[Contact]) -> String {
     if contacts.is_empty() {
-        return "Nobody is named; `[[runbooks.contacts]]` of the settings would.\n".to_owned();
+        return "Nobody is named; `[[alerts.contacts]]` of the settings would.\n".to_owned();
     }
     contacts.iter().fold(String::new(), |mut text, contact| {
         let _ = writeln!(text, "- {}: {}", plain(&contact.name), plain(&contact.reach));

@@ -227,7 +227,7 @@ pub async fn run(
     };
     let journal = journals.begin(&id, event).await?;
     if let Some(first) = journal.records().await.first() {
-        observer.record(runbook, first);
+        observer.record(&id, runbook, first);
     }
     carry_on(world, runbook, &journals, &journal, observer, cancel).await
 }
@@ -260,7 +260,7 @@ pub async fn resume(
     let runbook =
         Runbook::parse(&state.runbook, &format!("{run} (as it was begun)"), &state.source)?;
     let record = journal.append(Event::Resumed).await?;
-    observer.record(&runbook, &record);
+    observer.record(run, &runbook, &record);
     carry_on(world, &runbook, &journals, &journal, observer, cancel).await
 }
 
@@ -348,7 +348,7 @@ pub async fn abort(
     let runbook = Runbook::parse(&state.runbook, run, &state.source)?;
     let ending = if undo {
         let record = journal.append(Event::Resumed).await?;
-        observer.record(&runbook, &record);
+        observer.record(run, &runbook, &record);
         state.undoing = true;
         let execution = Execution {
             world,
@@ -362,7 +362,7 @@ pub async fn abort(
     } else {
         let outcome = Outcome::Aborted;
         let record = journal.append(Event::Finished { outcome }).await?;
-        observer.record(&runbook, &record);
+        observer.record(run, &runbook, &record);
         Ending::Finished(outcome)
     };
     let silent = journal.settle().await?;

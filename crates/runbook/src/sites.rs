@@ -114,20 +114,8 @@ pub struct RunbooksSection {
     pub inputs: BTreeMap<String, String>,
     /// How people are told: a command that is given the text as its last argument.
     pub notify: Vec<Template>,
-    /// `[[runbooks.contacts]]`: who is called in a disaster, in this order.
-    pub contacts: Vec<ContactSection>,
     /// `[[runbooks.keys]]`: who holds which key, for the handbook.
     pub keys: Vec<KeySection>,
-}
-
-/// `[[runbooks.contacts]]`: somebody to be called.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContactSection {
-    /// Who, as in `primary`, `secondary` or `emergency hotline`.
-    pub name: String,
-    /// How they are reached: a number or an address.
-    pub reach: String,
 }
 
 /// `[[runbooks.keys]]`: where a key is kept.
@@ -144,6 +132,10 @@ pub struct KeySection {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DrillSection {
+    /// The runbook that the service rehearses by schedule.
+    pub runbook: Option<String>,
+    /// Who looks after what such a drill finds.
+    pub owner: Option<String>,
     /// `[drill.environments]`: which disposable environment stands for which.
     pub environments: BTreeMap<String, String>,
     /// `[drill.dns]`: the name that stands for the application's.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod config_backup;
+mod drill;
 mod pair;
 mod prune;
 mod replicate;
@@ -17,6 +18,7 @@ use lifeboat::physical_backup::MethodChoice;
 use lifeboat::vault::Vault;
 use lifeboat::vaults::Vaults;
 use lifeboat::{Target, config::Timing};
+use lifeboat_runbook::sites::Sites;
 use serde_json::{Map, Value};
 
 use crate::job::Job;
@@ -29,6 +31,8 @@ use pair::Pair;
 pub struct Equipment {
     /// The settings.
     pub config: Config,
+    /// Those of them that only runbooks read.
+    pub sites: Sites,
     /// The folder that their file is in.
     pub folder: PathBuf,
     /// The database, when one is set.
@@ -71,10 +75,8 @@ pub fn jobs(equipment: &Equipment) -> Result<Jobs> {
 
 /// The job, or what is missing for it.
 fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static str> {
-    const LATER: &str =
-        "this version of the service cannot do it; use the command, if there is one";
     let pair = Pair::of(&equipment.config, can_back_up(equipment));
-    let Equipment { config, folder, target, vaults, vault } = equipment.clone();
+    let Equipment { config, sites: _, folder, target, vaults, vault } = equipment.clone();
     Ok(match kind {
         JobKind::Backup if !can_back_up(equipment) => {
             return Err("set database.uri, and a user and password if needed; or \
@@ -114,7 +116,10 @@ fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static 
             let home = config.database.neo4j_home.ok_or("set database.neo4j_home")?;
             Arc::new(ship::Ship { home, target, vault })
         }
-        JobKind::Drill => return Err(LATER),
+        JobKind::Drill if equipment.sites.drill.runbook.is_none() => {
+            return Err("set drill.runbook, and [drill.environments]");
+        }
+        JobKind::Drill => Arc::new(drill::Drill { config, sites: equipment.sites.clone() }),
     })
 }
 

@@ -62,6 +62,7 @@ impl Dns {
             let _ = writeln!(records, "{name} {kind} {address}");
         }
         fs::write(at.join("zone"), records)?;
+        fs::create_dir(at.join("db"))?;
         let text = format!(
             "server:\n  listen: {}@{}\n  rundir: {at}\n  pidfile: {at}/pid\n  udp-workers: 1\n  \
              tcp-workers: 1\n  background-workers: 1\n\
@@ -122,17 +123,21 @@ impl Dns {
         Ok(path)
     }
 
-    /// The addresses of a name of the zone, as `kdig` is told: a witness independent of our own
-    /// messages. `None` when there is no answer.
+    /// The addresses of a name of the zone, as [`ask`] is told. `None` when there is no answer.
     pub fn ask(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let output = Command::new("kdig")
-            .arg(format!("@{}", self.address.ip()))
-            .args(["-p", &self.address.port().to_string(), "+short", "+timeout=2", "+retry=0"])
-            .args([&format!("{name}.{}", self.zone), "A"])
-            .output()
-            .ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        let found: Vec<IpAddr> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
-        output.status.success().then_some(found)
+        ask(self.address, &format!("{name}.{}", self.zone))
     }
+}
+
+/// The addresses of a name, as `kdig` is told: a witness independent of our own messages. `None`
+/// when there is no answer.
+pub fn ask(server: SocketAddr, name: &str) -> Option<Vec<IpAddr>> {
+    let output = Command::new("kdig")
+        .arg(format!("@{}", server.ip()))
+        .args(["-p", &server.port().to_string(), "+short", "+timeout=2", "+retry=0", name, "A"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let found: Vec<IpAddr> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    output.status.success().then_some(found)
 }

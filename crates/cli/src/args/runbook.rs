@@ -103,6 +103,9 @@ pub(crate) struct MomentArgs {
     /// When it happened, as far as somebody knows: nothing after it could be saved
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) disaster: Option<jiff::Timestamp>,
+    /// When something was last written before it, as far as somebody knows: the RPO counts to there
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) last_write: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Args)]

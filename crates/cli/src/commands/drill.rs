@@ -1,11 +1,10 @@
 //! `lifeboat drill`.
 
 use lifeboat::ExitCode;
-use lifeboat_runbook::drill::{Cleaned, DrillOptions, cleanup, due, prepare};
+use lifeboat_runbook::drill::{Cleaned, DrillOptions, Drilled, cleanup, drill, due};
 use lifeboat_runbook::journal::Outcome;
-use lifeboat_runbook::measure::Measured;
 use lifeboat_runbook::report::{Report, Trend};
-use lifeboat_runbook::{Ending, World, find, issues, plan, run as carry_out};
+use lifeboat_runbook::{Ending, World, find, issues};
 
 use super::runbook::{Teller, code, inputs, world};
 use super::{Running, Session};
@@ -32,29 +31,15 @@ async fn begin(session: &Session, mut world: World, args: DrillRunArgs) -> Resul
         inputs: inputs(&args.inputs),
         declared: args.moments.declared,
         disaster: args.moments.disaster,
+        last_write: args.moments.last_write,
         ttl: args.ttl,
+        keep: args.keep,
+        owner: args.owner,
     };
-    let mut options = prepare(&mut world, &runbook, &options).await?;
     let running = session.begin(Work::Runbook)?;
-    let plan = plan(&world, &runbook, &options, &running.cancel).await?;
-    options.predicted = plan.predicted_ms.map(std::time::Duration::from_millis);
     let teller = Teller::new(session.output, true);
-    let ran = carry_out(&world, &runbook, options, &teller, &running.cancel).await?;
-    let measured = Measured::of(&world, &ran.state)?;
-    if let Ending::Finished(_) | Ending::Failed(_) = ran.ending {
-        let owner = args.owner.as_deref().unwrap_or("nobody yet");
-        for text in issues::found_by(&measured) {
-            issues::add(&world, Some(&ran.run), &text, owner).await?;
-        }
-        Report::of(&world, &ran.run).await?.keep(&world).await?;
-    }
-    let finished = matches!(ran.ending, Ending::Finished(_));
-    let cleaned = if finished && !args.keep {
-        Some(cleanup(&mut world, &ran.run, &running.cancel).await?)
-    } else {
-        None
-    };
-    let missed = measured.missed();
+    let work = drill(&mut world, &runbook, &options, &teller, &running.cancel);
+    let Drilled { ran, measured, missed, cleaned } = Box::pin(work).await?;
     if session.output.json {
         session.output.message(&serde_json::json!({
             "message_type": "summary",

@@ -5,6 +5,7 @@ use lifeboat::ExitCode;
 use lifeboat::sets::sets;
 use lifeboat::ship::{bases_of, windows};
 use lifeboat::vault::Listed;
+use lifeboat_runbook::predict::Rates;
 
 use super::Session;
 use crate::args::ListArgs;
@@ -24,8 +25,9 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
     let windows =
         if bases.is_empty() { Vec::new() } else { running.or_stop(windows(vault, &bases)).await? };
     let now = Timestamp::now();
+    let rates = Rates::of(&backups);
     let wanted = backups.iter().filter(|listed| is_wanted(listed, args));
-    let mut rows: Vec<_> = wanted.map(|listed| Row::new(listed, now)).collect();
+    let mut rows: Vec<_> = wanted.map(|listed| Row::new(listed, &rates, now)).collect();
     Row::tell_sets(&mut rows, &sets(&backups));
     let list = List {
         vault: vault.to_string(),

@@ -97,7 +97,7 @@ async fn begin(session: &Session, world: &World, args: RunbookRunArgs) -> Result
         inputs: inputs(&args.inputs),
         declared: Some(declared),
         disaster: args.moments.disaster,
-        last_write: None,
+        last_write: args.moments.last_write,
         predicted: None,
     };
     let running = session.begin(Work::Runbook)?;
@@ -226,11 +226,11 @@ impl Teller {
 }
 
 impl Observer for Teller {
-    fn record(&self, runbook: &Runbook, record: &Record) {
+    fn record(&self, run: &str, runbook: &Runbook, record: &Record) {
         let told = if self.output.json {
-            self.output.message(record)
+            self.output.message(&view::told(run, record))
         } else {
-            self.output.report(&view::record_text(runbook, record, self.began.elapsed()))
+            self.output.report(&view::record_text(run, runbook, record, self.began.elapsed()))
         };
         // Somebody who does not listen any more is no reason to stop a recovery.
         let _ = told;

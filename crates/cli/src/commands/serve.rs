@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lifeboat::ExitCode;
+use lifeboat_runbook::sites::Sites;
 use lifeboat_service::jobs::Equipment;
 use lifeboat_service::service::{Options, serve, state_folder};
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,8 +55,13 @@ pub(super) fn equipment(
 ) -> Result<Equipment> {
     let vaults = settings.vaults(vault)?;
     let folder = settings.path.as_deref().and_then(Path::parent);
+    let sites = match &settings.path {
+        Some(path) => Sites::load(path)?,
+        None => Sites::default(),
+    };
     Ok(Equipment {
         config: settings.file.clone(),
+        sites,
         folder: folder.filter(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned(),
         target: settings.optional_target(database)?,
         vault: vaults.writing()?.databases().clone(),

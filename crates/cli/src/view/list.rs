@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat::format::{Certificate, FileKind};
 use lifeboat::ship::Window;
 use lifeboat::vault::{Certified, Listed};
+use lifeboat_runbook::predict::Rates;
 use serde::Serialize;
 
 use super::place::Place;
@@ -49,6 +51,9 @@ pub(crate) struct Row {
     certificate: Option<Certificate>,
     /// Why its certificate is worth nothing, when that is so.
     certificate_invalid: Option<String>,
+    /// How long a recovery from it will take, by what trial restores have measured; `None` when
+    /// nothing like it was ever tried.
+    predicted_rto_seconds: Option<f64>,
     /// Since when it has been marked by `prune`, to be deleted.
     marked: Option<Timestamp>,
     /// The recovery set that it belongs to.
@@ -64,7 +69,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(listed: &Listed, now: Timestamp) -> Self {
+    pub(crate) fn new(listed: &Listed, rates: &Rates, now: Timestamp) -> Self {
         let manifest = listed.manifest.as_ref().ok();
         let database = manifest.and_then(|manifest| manifest.database.as_ref());
         let counts = database.and_then(|database| database.counts.as_ref());
@@ -87,6 +92,9 @@ impl Row {
                 Some(Certified::Invalid(why)) => Some(why.clone()),
                 _ => None,
             },
+            predicted_rto_seconds: manifest
+                .and_then(|manifest| rates.restore(manifest, None))
+                .map(super::seconds),
             marked: listed.beside(FileKind::Mark).map(|mark| mark.modified),
             recovery_set: manifest.and_then(|m| set_of(m)).map(|set| set.to_string()),
             recovery_set_lacks: None,
@@ -122,6 +130,10 @@ impl Row {
         if let Some(why) = &self.certificate_invalid {
             state.push_str(", with an invalid certificate: ");
             state.push_str(why);
+        }
+        if let Some(seconds) = self.predicted_rto_seconds {
+            let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            let _ = write!(state, ", back in about {}", units::took(time));
         }
         if self.marked.is_some() {
             state.push_str(", marked by prune");
@@ -213,6 +225,7 @@ mod tests {
             safety_backup_before: None,
             certificate: None,
             certificate_invalid: None,
+            predicted_rto_seconds: None,
             marked: None,
             recovery_set: None,
             recovery_set_lacks: None,
@@ -238,6 +251,7 @@ mod tests {
         };
         let mut certified = good("neo4j-backup-20261124-020000", 26_000, false);
         certified.certificate = Some(trial::sample::certificate());
+        certified.predicted_rto_seconds = Some(41.2);
         let mut marked = good("neo4j-backup-20261020-020000", 3_050_000, true);
         marked.certificate_invalid = Some("it does not match its own digest".to_owned());
         marked.marked = Some("2026-11-24T02:30:00Z".parse().unwrap());

@@ -230,12 +230,30 @@ pub(crate) fn plan_text(plan: &Plan) -> String {
     text
 }
 
+/// A record of a run, for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told<'a> {
+    message_type: &'static str,
+    run: &'a str,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+pub(crate) fn told<'a>(run: &'a str, record: &'a Record) -> Told<'a> {
+    Told { message_type: "record", run, record }
+}
+
 /// One line for whoever watches.
-pub(crate) fn record_text(runbook: &Runbook, record: &Record, elapsed: Duration) -> String {
+pub(crate) fn record_text(
+    run: &str,
+    runbook: &Runbook,
+    record: &Record,
+    elapsed: Duration,
+) -> String {
     let title = |id: &str| runbook.step(id).map_or_else(String::new, |step| step.title.clone());
     let words = match &record.event {
         Event::Declared { declared, .. } => {
-            format!("{}, declared {declared:.0}", runbook.title)
+            format!("{}, declared {declared:.0}; run {run}", runbook.title)
         }
         Event::Resumed => format!("{}, resumed", runbook.title),
         Event::Begun { step, attempt: 1 } => format!("{step}: {}", title(step)),

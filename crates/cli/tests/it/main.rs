@@ -7,6 +7,7 @@
 
 mod bulk;
 mod configuration;
+mod disaster;
 mod faults;
 mod interrupts;
 mod physical;

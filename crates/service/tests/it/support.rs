@@ -66,7 +66,14 @@ fn equipment(settings: &Path) -> Result<Equipment, String> {
     );
     let vault = vaults.writing().map_err(|error| error.to_string())?.databases().clone();
     let folder = settings.parent().unwrap().to_owned();
-    Ok(Equipment { config, folder, target: None, vaults, vault })
+    Ok(Equipment {
+        config,
+        sites: lifeboat_runbook::sites::Sites::default(),
+        folder,
+        target: None,
+        vaults,
+        vault,
+    })
 }
 
 impl Service {
