@@ -174,6 +174,8 @@ async fn helps() {
         "restore set",
         "replicate",
         "prune",
+        "ship",
+        "status",
         "doctor",
         "serve",
         "jobs list",

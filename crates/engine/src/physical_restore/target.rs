@@ -26,7 +26,9 @@ pub(super) fn find(home: &Path) -> Result<Layout> {
     if !names.is_empty() && !is_home {
         return Err(failed("it holds other things than `conf`, `data` or `lib`".to_owned()));
     }
-    Ok(Layout::of(home)?)
+    // Neo4j takes a relative path in its settings for one below its own home.
+    let home = std::path::absolute(home).map_err(|error| failed(error.to_string()))?;
+    Ok(Layout::of(&home)?)
 }
 
 /// The version of the server of this home, as far as there is a `lib` that tells it.

@@ -324,7 +324,11 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
         return Err(unreachable(why, "use an older base"));
     }
     let (run, gap) = run_with(&timeline, sequence);
-    let end = end_of_run(&timeline, &run).await?;
+    let end = match end_of_run(&timeline, &run).await {
+        // The replay tells how far all is well.
+        Err(Error::Ship(ShipError::Damaged { .. })) => None,
+        end => end?,
+    };
     if let (Some(gap), Some(end)) = (gap, &end) {
         let (last, committed) = (end.transactions.last, end.transactions.last_time());
         // What was shipped behind the gap would be left out without a word.
@@ -351,7 +355,8 @@ pub async fn find_replay(vault: &Vault, base: &BaseLog, until: Until) -> Result<
             }
             _ => {}
         }
-    } else if let Until::Tx(id) = until
+    } else if run.is_empty()
+        && let Until::Tx(id) = until
         && id > base.last_tx
     {
         let why = format!("nothing was shipped after transaction {}", base.last_tx);

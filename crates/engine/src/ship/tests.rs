@@ -461,6 +461,11 @@ async fn a_damaged_end_is_shipped_again() {
     // Nothing is lost: the server still has what follows the last good segment.
     let end = newest().await;
     world.harm(&end.key, nonsense()).await;
+    for until in [Until::Latest, Until::Tx(8)] {
+        let text = replay(&world, &base, until).await.unwrap_err().to_string();
+        assert!(text.contains("damaged") && text.contains("up to transaction 7, "), "{text}");
+    }
+    assert_eq!(replay(&world, &base, Until::Tx(7)).await.unwrap().1.last_tx, 7);
     world.write(0, &parts[..10]);
     let (_, events) = world.ship().await;
     assert_eq!((replaced(&events), begun(&events)), (1, None), "{events:?}");

@@ -35,7 +35,6 @@ impl Job for Backup {
             tracing::info!(%method, why, "how the backup is made");
         }
         let (vault, notes) = (self.vault.clone(), self.pair.notes(run));
-        let compression = Compression::default();
         let report = match (method, &self.home, &self.target) {
             (Method::Physical, Some(home), server) => {
                 let options = PhysicalBackupOptions {
@@ -44,7 +43,7 @@ impl Job for Backup {
                     installation: None,
                     vault,
                     name: None,
-                    compression,
+                    compression: Compression::FAST,
                     notes,
                     fingerprint: false,
                 };
@@ -52,6 +51,7 @@ impl Job for Backup {
             }
             (_, _, Some(source)) => {
                 let source = source.clone();
+                let compression = Compression::default();
                 let options = BackupOptions { source, vault, name: None, compression, notes };
                 backup(options, &run.progress, &run.cancel).await?
             }
