@@ -9,6 +9,7 @@ mod bulk;
 mod configuration;
 mod disaster;
 mod faults;
+mod homes;
 mod interrupts;
 mod physical;
 mod proxy;
