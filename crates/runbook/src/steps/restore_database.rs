@@ -175,7 +175,18 @@ impl Action for RestoreDatabase {
             if !physical {
                 // The server may be down today, and is started first.
                 let target = cx.world.target(&chosen.environment)?;
-                return Ok(format!("{} can be restored over {}", chosen.name, target.config.uri));
+                return Ok(Finding::ok(format_args!(
+                    "{} can be restored over {}",
+                    chosen.name, target.config.uri
+                )));
+            }
+            let environment = cx.world.environment(&chosen.environment)?;
+            let home = environment.database.neo4j_home.as_ref();
+            if environment.provision.is_some() && home.is_some_and(|home| !home.exists()) {
+                return Ok(Finding::unknown(format_args!(
+                    "{} is restored into a home that is not there before it is provisioned",
+                    chosen.name
+                )));
             }
             let plan = plan_home(&self.home_options(cx, &chosen)?).await?;
             let free = free_bytes(&plan.layout.data);
@@ -190,13 +201,13 @@ impl Action for RestoreDatabase {
                 });
             }
             let version = plan.version.map_or_else(String::new, |v| format!(" of Neo4j {v}"));
-            Ok(format!(
+            Ok(Finding::ok(format_args!(
                 "{} fits the home{version}: {} bytes, {} of log",
                 chosen.name, plan.bytes, plan.log_bytes
-            ))
+            )))
         };
         vec![match found.await {
-            Ok(text) => Finding::ok(text),
+            Ok(finding) => finding,
             Err(error @ StepError::NotYet { .. }) => Finding::unknown(error),
             Err(error) => Finding::failed(error),
         }]
