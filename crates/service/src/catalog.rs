@@ -82,6 +82,15 @@ impl Catalog {
         Self { vault, known: Mutex::new(None) }
     }
 
+    /// The backups as they are now: somebody knows that they have changed.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub async fn changed(&self) -> Result<Arc<Backups>, lifeboat::vault::Error> {
+        *self.known.lock().await = None;
+        self.backups().await
+    }
+
     /// The vault that the settings name now.
     pub fn vault(&self) -> Vault {
         self.vault.borrow().clone()

@@ -119,6 +119,7 @@ pub async fn serve(options: Options) -> Result<()> {
         settings: alarm_seen.clone(),
         places: places(&state, &equipment.config),
         every: Watch::EVERY,
+        lease: pace.lasts,
         instance,
         posted: Arc::clone(&posted),
     };

@@ -8,6 +8,7 @@ use lifeboat::config::Objectives;
 use lifeboat::ship::Window;
 use lifeboat::status::{RegionStatus, StatusReport, last_trial, newest, replication_lag};
 use lifeboat_service::alerts::alert::Alert;
+use lifeboat_service::run::Status as RunStatus;
 use lifeboat_service::snapshot::Snapshot;
 use serde::Serialize;
 
@@ -273,10 +274,11 @@ impl Service {
         };
         let mut text = format!("service      {leader}\n");
         for job in &snapshot.jobs {
-            let state = match (&job.paused, &job.last) {
+            let going = job.current.as_ref().filter(|run| run.status == RunStatus::Running);
+            let state = match (&job.paused, going.or(job.last.as_ref())) {
                 (Some(paused), _) => format!("paused by {}", foreign(&paused.by)),
                 (None, None) => "has not run yet".to_owned(),
-                (None, Some(last)) => last.status.name().to_owned(),
+                (None, Some(run)) => run.status.name().to_owned(),
             };
             let next = job.next.map(|next| next.strftime("%Y-%m-%d %H:%M UTC").to_string());
             let next = next.map(|next| format!(", next {next}")).unwrap_or_default();

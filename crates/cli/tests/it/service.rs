@@ -443,6 +443,7 @@ async fn a_service_ships_logs_and_tells_what_can_be_recovered() {
         "at most 1 h 0 min lost (RPO): met",
         "at most 1 h 0 min to restore (RTO): MISSED",
         "does the jobs",
+        "ship           running",
         "alerts       none is open",
     ] {
         assert!(ran.stdout.contains(says), "no {says:?} in {}", ran.stdout);

@@ -61,6 +61,8 @@ pub struct Watch {
     pub places: Vec<PathBuf>,
     /// The longest time between two looks: a disk fills without an event.
     pub every: Duration,
+    /// How long a lease lasts: one that we held ourselves before we died has run out by then.
+    pub lease: Duration,
     /// The name of this instance.
     pub instance: String,
     /// Tells the delivery that there is something.
@@ -101,6 +103,7 @@ impl Watch {
             shipping: None,
             vault_away: None,
             leaderless: None,
+            follows: None,
         };
         Ok((handle, life.live(commands, stop)))
     }
@@ -120,6 +123,8 @@ struct Life {
     shipping: Option<(Timestamp, Option<Shipping>)>,
     vault_away: Option<(Timestamp, String)>,
     leaderless: Option<Timestamp>,
+    /// Since when another instance seems to lead.
+    follows: Option<Timestamp>,
 }
 
 impl Life {
@@ -169,7 +174,15 @@ impl Life {
             self.leaderless.get_or_insert(now);
         }
         if !snapshot.leading && snapshot.leader.is_some() {
-            self.book.hand_over(now);
+            let since = *self.follows.get_or_insert(now);
+            // At first it may be the lease that we held before we died: who leads again soon has
+            // nothing to tell anew.
+            let own = SignedDuration::try_from(self.watch.lease * 2).unwrap_or_default();
+            if now.duration_since(since) > own {
+                self.book.hand_over(now);
+            }
+        } else {
+            self.follows = None;
         }
         let facts = self.facts(snapshot, now)?;
         self.book.look(&facts.covers(), facts.judge(), now);
@@ -197,7 +210,10 @@ impl Life {
         if !due {
             return;
         }
-        let found = tokio::time::timeout(PATIENCE, self.watch.catalog.backups()).await;
+        let catalog = &self.watch.catalog;
+        // What was listed before a backup was made would say that there is none.
+        let look = async { if fresh { catalog.changed().await } else { catalog.backups().await } };
+        let found = tokio::time::timeout(PATIENCE, look).await;
         let found = match found {
             Ok(Ok(backups)) => Ok(backups),
             Ok(Err(error)) => Err(error.to_string()),

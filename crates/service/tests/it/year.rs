@@ -301,6 +301,7 @@ impl Instance {
             settings: world.settings.subscribe(),
             places: Vec::new(),
             every: Duration::from_mins(30),
+            lease: PACE.lasts,
             instance: self.name.clone(),
             posted: Arc::clone(&posted),
         };
