@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::support::{Ran, lifeboat};
 
@@ -86,6 +86,17 @@ fn terminate(child: &Child) {
     assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
 }
 
+/// The next message of this type from a shipper.
+async fn heard(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> serde_json::Value {
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["message_type"] == what {
+            return line;
+        }
+    }
+    panic!("the shipper has ended without a word of {what}");
+}
+
 /// The segments of the main database, the oldest first.
 fn segments(vault: &Path) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(vault.join("ship/neo4j/000001")).unwrap();
@@ -107,13 +118,10 @@ async fn a_canary_measures_what_would_be_lost_and_is_no_data() {
     let mut lines = BufReader::new(shipper.stdout.take().unwrap()).lines();
     let mut found = Vec::new();
     while found.len() < 3 {
-        let line = lines.next_line().await.unwrap().expect("it sings on");
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["message_type"] == "canary" {
-            assert_eq!(line["database"], "neo4j");
-            assert!(line["seconds"].as_f64().unwrap() >= 0.0, "{line}");
-            found.push(line["tx"].as_u64().unwrap());
-        }
+        let line = heard(&mut lines, "canary").await;
+        assert_eq!(line["database"], "neo4j");
+        assert!(line["seconds"].as_f64().unwrap() >= 0.0, "{line}");
+        found.push(line["tx"].as_u64().unwrap());
     }
     terminate(&shipper);
     assert_eq!(shipper.wait().await.unwrap().code(), Some(143));
@@ -137,22 +145,32 @@ async fn to_any_transaction_and_time(line: Line) {
     world.run(&["backup", "--method", "physical", "--name", "base"]).await.code(0);
     world.write(1).await;
     let ship = ["ship", "--json", "--interval", "1s"];
-    let shipper = world.command(&ship).spawn().unwrap();
+    let mut shipper = world.command(&ship).spawn().unwrap();
+    let mut lines = BufReader::new(shipper.stdout.take().unwrap()).lines();
     for number in 2..=20 {
         world.write(number).await;
     }
+    world.all_shipped().await;
+    // The vault is gone for a while; what gathers meanwhile comes later, and nothing is skipped.
+    let away = world.folder.path().join("away");
+    std::fs::rename(world.vault(), &away).unwrap();
+    world.write(21).await;
+    heard(&mut lines, "trouble").await;
+    world.write(22).await;
+    std::fs::rename(&away, world.vault()).unwrap();
+    heard(&mut lines, "recovered").await;
     world.all_shipped().await;
     world.run(&["ship", "--once"]).await.code(11).says("ships transaction logs");
     tokio::time::sleep(Duration::from_millis(50)).await;
     let moment = jiff::Timestamp::now().to_string();
     tokio::time::sleep(Duration::from_millis(50)).await;
     terminate(&shipper);
-    let ended: Ran = shipper.wait_with_output().await.unwrap().into();
-    assert!(ended.stdout.contains("\"shipped\""), "{ended:?}");
-    ended.code(143);
+    assert_eq!(heard(&mut lines, "stopped").await["complete"], true);
+    let ended = Ran::from(shipper.wait_with_output().await.unwrap()).code(143);
+    assert!(!ended.stderr.contains("error"), "{ended:?}");
 
     // What was written while none was at work comes with the next.
-    for number in 21..=40 {
+    for number in 23..=42 {
         world.write(number).await;
     }
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -163,19 +181,19 @@ async fn to_any_transaction_and_time(line: Line) {
     let list = world.run(&["list"]).await.code(0);
     assert!(list.stdout.contains("neo4j: from "), "{list:?}");
 
-    assert!(world.restored(line, &["latest"]).await.into_iter().eq(0..=40));
+    assert!(world.restored(line, &["latest"]).await.into_iter().eq(0..=42));
     for number in [7, 33] {
         let tx = (first + number).to_string();
         assert!(world.restored(line, &["--until-tx", &tx]).await.into_iter().eq(0..=number));
     }
-    assert!(world.restored(line, &["--until", &moment]).await.into_iter().eq(0..=20));
+    assert!(world.restored(line, &["--until", &moment]).await.into_iter().eq(0..=22));
 
     // Beyond the end is no point that there is; the windows are named.
     let home = tempfile::tempdir_in(world.folder.path()).unwrap();
     let into = home.path().to_str().unwrap();
     let beyond = (first + 1000).to_string();
     let restore = ["restore", "--until-tx", &beyond, "--into-home", into];
-    world.run(&restore).await.code(1).says(&format!("transaction {}", first + 40));
+    world.run(&restore).await.code(1).says(&format!("transaction {}", first + 42));
     assert!(std::fs::read_dir(home.path()).unwrap().next().is_none());
 
     // A segment with a wrong byte is never used; how far one comes without it is told.
@@ -187,14 +205,14 @@ async fn to_any_transaction_and_time(line: Line) {
     std::fs::write(&last, &wrong).unwrap();
     world.run(&["restore", "latest", "--into-home", into]).await.code(1).says("damaged");
     std::fs::remove_file(&last).unwrap();
-    assert!(world.restored(line, &["latest"]).await.len() < 41);
+    assert!(world.restored(line, &["latest"]).await.len() < 43);
     std::fs::write(&last, &whole).unwrap();
-    assert_eq!(world.restored(line, &["latest"]).await.len(), 41);
+    assert_eq!(world.restored(line, &["latest"]).await.len(), 43);
 
     // Logs live as long as a base that needs them.
     let number = segments(&world.vault()).len();
     world.run(&["backup", "--method", "physical", "--name", "later"]).await.code(0);
-    world.write(41).await;
+    world.write(43).await;
     world.run(&["ship", "--once"]).await.code(0);
     let kept = world.run(&["prune"]).await.code(0);
     assert!(!kept.stdout.contains("shipped logs"), "{kept:?}");
@@ -207,7 +225,7 @@ async fn to_any_transaction_and_time(line: Line) {
     assert_eq!(segments(&world.vault()).len(), number + 1);
     world.run(&["prune"]).await.code(0);
     assert_eq!(segments(&world.vault()).len(), 2, "the one in which the later backup ends, and on");
-    assert!(world.restored(line, &["latest"]).await.into_iter().eq(0..=41));
+    assert!(world.restored(line, &["latest"]).await.into_iter().eq(0..=43));
     world
         .run(&["restore", "--until-tx", &first.to_string(), "--into-home", into])
         .await
