@@ -196,7 +196,7 @@ async fn run(
         let outcome = if *dry_run {
             task.step.outcome()
         } else {
-            match carry_out(&task, here, there, &moved).await {
+            match Box::pin(carry_out(&task, here, there, &moved)).await {
                 Ok(bytes) => {
                     sent += bytes;
                     task.step.outcome()
@@ -264,12 +264,7 @@ async fn carry_out(
         Step::Refuse(reason) => return Err(VaultError::Misuse(reason.clone())),
         Step::Certify => 0,
         Step::Copy => from.copy_to(name, to, moved).await?.sent,
-        Step::Repair => {
-            let manifest = from.manifest(name).await?;
-            from.check_stored(&manifest, moved).await?;
-            to.remove(name).await?;
-            from.copy_to(name, to, moved).await?.sent
-        }
+        Step::Repair => from.copy_over(name, to, moved).await?.sent,
     };
     // The signature first: until both are there the certificate counts for nothing.
     for kind in [FileKind::CertificateSignature, FileKind::Certificate] {

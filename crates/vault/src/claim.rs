@@ -72,6 +72,12 @@ impl Claim {
         (claim.format == 1 && claim.name == *name && ours).then_some(claim)
     }
 
+    /// Whether both are for the same copy, of which it matters not who makes it.
+    pub(crate) fn is_of_same_copy(&self, other: &Self) -> bool {
+        let same = self.purpose == other.purpose && self.archive == other.archive;
+        same && self.purpose == Purpose::Copy
+    }
+
     /// Who holds it, for people.
     pub(crate) fn holder(&self) -> String {
         format!("{} on {} (process {})", self.by, self.host, self.pid)

@@ -5,11 +5,16 @@
 //! last the claim.
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_archive::{BackupName, FileKind};
 
 use crate::claim::{Claim, Purpose};
-use crate::vault::{Created, MAX_MANIFEST, parse_manifest};
+use crate::vault::{Created, MAX_MANIFEST, modified, parse_manifest};
 use crate::{Error, Vault};
+
+/// A removal takes seconds. One that has not got on for this long never will, even when clocks
+/// differ.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(1);
 
 impl Vault {
     /// Removes a backup, also a damaged one, also what an earlier removal left of it.
@@ -57,6 +62,16 @@ impl Vault {
         self.delete_beside(name).await?;
         self.delete(&claim_file).await?;
         Ok(())
+    }
+
+    /// Whether a claim is that of a removal which stopped half-way, so long ago that nobody is at it
+    /// any more.
+    pub(crate) async fn is_abandoned_removal(&self, claim: &Claim) -> Result<bool, Error> {
+        if claim.purpose != Purpose::Remove {
+            return Ok(false);
+        }
+        let meta = self.head(&claim.name.claim_file()).await?;
+        Ok(meta.is_none_or(|meta| modified(&meta) + ABANDONED < Timestamp::now()))
     }
 
     /// The claim of a name, when it has one that can be understood.

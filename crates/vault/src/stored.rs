@@ -40,11 +40,6 @@ impl StoredFile {
         }
     }
 
-    /// Whether it is there with its size.
-    pub(crate) async fn is_there(&self) -> Result<bool, Error> {
-        Ok(self.vault.head(&self.file).await?.is_some_and(|meta| meta.size == self.size))
-    }
-
     /// Says what is wrong when it is not there with its size.
     pub(crate) async fn check(&self) -> Result<(), Error> {
         let (file, expected) = (self.file.clone(), self.size);

@@ -141,21 +141,19 @@ fn check(chunk: &Chunk, mut bytes: Bytes, keys: &Keys) -> Result<(), String> {
     }
 }
 
-/// Stores an object and reads it back.
+/// Stores an object and reads it back. One that the listing did not show yet is as good, when it is
+/// the same.
 async fn send(target: &Area, key: &str, bytes: &Bytes) -> Result<()> {
-    let vault = target.vault().to_string();
-    if !target.create(key, bytes).await? {
-        let object = format!("{AREA}/{key}");
+    let created = target.create(key, bytes).await?;
+    if target.read(key, MAX_OBJECT).await?.is_some_and(|(found, _)| found == *bytes) {
+        return Ok(());
+    }
+    let (vault, object) = (target.vault().to_string(), format!("{AREA}/{key}"));
+    if !created {
         return Err(lifeboat_vault::Error::AlreadyExists { vault, object }.into());
     }
-    match target.read(key, MAX_OBJECT).await? {
-        Some((found, _)) if found == *bytes => Ok(()),
-        _ => {
-            target.delete(key).await?;
-            let object = format!("{AREA}/{key}");
-            Err(lifeboat_vault::Error::NotAsSent { vault, object }.into())
-        }
-    }
+    target.delete(key).await?;
+    Err(lifeboat_vault::Error::NotAsSent { vault, object }.into())
 }
 
 #[cfg(test)]

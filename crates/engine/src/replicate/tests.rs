@@ -1,3 +1,5 @@
+mod faults;
+
 use lifeboat_archive::BackupKind::{Config, Database};
 use lifeboat_archive::Codec;
 

@@ -9,7 +9,11 @@
 //! both would make the same bytes; what is there in full already is read back and not sent again.
 //! Callers see to it that there are no two at a time (a lease does); should there be two after all,
 //! the claim's token lets only one of them finish.
+//!
+//! A damaged copy is replaced under the same claim: it is there before anything of the copy goes, so
+//! that a run which stops anywhere between leaves what the next one takes over.
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 use lifeboat_archive::{BackupName, Digest, FileKind, Manifest};
 
@@ -44,13 +48,45 @@ impl Vault {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Copied, Error> {
         let (manifest, bytes) = self.read_manifest(name).await?;
+        StoredFile::of(self, &manifest).check().await?;
+        let writer = to.begin_copy(&manifest).await?;
+        self.copy_with(manifest, &bytes, writer, progress).await
+    }
+
+    /// Replaces a damaged copy of a backup in another vault, once the backup here has been read in
+    /// full and found good. The caller knows that the copy is of no use.
+    ///
+    /// # Errors
+    /// As [`copy_to`](Self::copy_to). When the backup here is no better, the copy stays as it is.
+    pub async fn copy_over(
+        &self,
+        name: &BackupName,
+        to: &Vault,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied, Error> {
+        let (manifest, bytes) = self.read_manifest(name).await?;
+        self.check_stored(&manifest, progress).await?;
+        let writer = to.begin_over(&manifest).await?;
+        self.copy_with(manifest, &bytes, writer, progress).await
+    }
+
+    async fn copy_with(
+        &self,
+        manifest: Manifest,
+        bytes: &Bytes,
+        mut writer: BackupWriter,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied, Error> {
+        let name = &manifest.name;
+        let to = writer.vault.clone();
         let archive = StoredFile::of(self, &manifest);
-        archive.check().await?;
-        let mut writer = to.begin_copy(&manifest).await?;
-        let there = StoredFile::of(to, &manifest);
-        writer.stored = there.is_there().await?;
+        let there = StoredFile::of(&to, &manifest);
+        // What lies under the archive's name is ours, whatever its size.
+        let found = to.head(&there.file).await?;
+        writer.stored = found.is_some();
         let mut sent = 0;
-        if writer.stored && there.digest(progress).await.is_ok_and(|found| found == archive.blake3)
+        if found.is_some_and(|meta| meta.size == there.size)
+            && there.digest(progress).await.is_ok_and(|found| found == archive.blake3)
         {
             writer.written = archive.size;
         } else {
@@ -72,7 +108,7 @@ impl Vault {
                 Ok(found) if found == archive.blake3 => {}
                 Ok(_) => {
                     writer.give_up().await;
-                    let (vault, object) = (to.to_string(), archive.file);
+                    let (vault, object) = (to.to_string(), archive.file.clone());
                     return Err(Error::NotAsSent { vault, object });
                 }
                 // It may be there as it should be: the next run will see.
@@ -86,7 +122,7 @@ impl Vault {
             writer.signed = true;
             to.write_beside(name, FileKind::Signature, signature).await?;
         }
-        writer.publish(&bytes).await?;
+        writer.publish(bytes).await?;
         Ok(Copied { manifest, sent })
     }
 
@@ -108,7 +144,8 @@ impl Vault {
         Err(self.damaged(&manifest.name, Damage::ArchiveContent(archive.file)))
     }
 
-    /// Claims the name for a copy, also from a copy that was interrupted.
+    /// Claims the name for a copy, also from a copy that was interrupted, and after a removal that
+    /// was.
     async fn begin_copy(&self, manifest: &Manifest) -> Result<BackupWriter, Error> {
         let name = &manifest.name;
         self.ensure().await?;
@@ -117,9 +154,18 @@ impl Vault {
         }
         let claim = Claim::new(name, &manifest.archive.file, Purpose::Copy);
         let object = name.claim_file();
-        match self.read_claim(name).await? {
-            Some(old) if old.purpose == Purpose::Copy && old.archive == claim.archive => {
+        let mut old = self.read_claim(name).await?;
+        if let Some(removal) = &old
+            && self.is_abandoned_removal(removal).await?
+        {
+            self.remove(name).await?;
+            old = None;
+        }
+        match old {
+            Some(old) if old.is_of_same_copy(&claim) => {
                 self.put(&object, claim.to_bytes().into()).await?;
+                // Of the damaged copy that it was to replace.
+                self.delete_beside(name).await?;
             }
             Some(_) => return Err(self.taken(&object)),
             None => {
@@ -133,6 +179,34 @@ impl Vault {
                 }
             }
         }
+        Ok(BackupWriter::of(self, name, claim))
+    }
+
+    /// Claims the name for a copy in the place of a damaged one, and takes that away: all but an
+    /// archive under the same name, which is good already or will be overwritten.
+    async fn begin_over(&self, manifest: &Manifest) -> Result<BackupWriter, Error> {
+        let name = &manifest.name;
+        let claim = Claim::new(name, &manifest.archive.file, Purpose::Copy);
+        let object = name.claim_file();
+        if let Created::Theirs(_) = self.create(&object, &claim.to_bytes()).await? {
+            let mine = match self.read_claim(name).await? {
+                Some(old) => old.is_of_same_copy(&claim) || self.is_abandoned_removal(&old).await?,
+                None => false,
+            };
+            if !mine {
+                return Err(self.taken(&object));
+            }
+            self.put(&object, claim.to_bytes().into()).await?;
+        }
+        // Those of other names first: without the manifest, nothing would speak for them.
+        let archives = FileKind::ALL.into_iter().filter(|kind| kind.is_archive());
+        for file in archives.map(|kind| name.file_name(kind)) {
+            if file != claim.archive {
+                self.delete(&file).await?;
+            }
+        }
+        self.delete(&name.manifest_file()).await?;
+        self.delete_beside(name).await?;
         Ok(BackupWriter::of(self, name, claim))
     }
 }

@@ -110,6 +110,61 @@ async fn nothing_of_anybody_s_is_overwritten() {
 }
 
 #[tokio::test]
+async fn a_damaged_copy_is_replaced_and_nothing_of_it_stays() {
+    let (from, to, _temps) = vaults(true, Retry::NONE);
+    let sample = Sample::small(&name(0));
+    sample.store(&from).await.unwrap();
+    sample.store(&to).await.unwrap();
+    let files = objects(&to).await;
+    // Its manifest is damaged; there is an archive that it may have meant, and files beside.
+    plant(&to, &name(0).manifest_file(), "{").await;
+    plant(&to, &name(0).archive_file(Codec::Gzip), "which?").await;
+    to.write_beside(&name(0), FileKind::Certificate, "of the old one".into()).await.unwrap();
+    let copied = from.copy_over(&name(0), &to, &|_| {}).await.unwrap();
+    assert_eq!(copied.sent, 0, "the archive was good");
+    verify(&to, &name(0)).await;
+    assert_eq!(objects(&to).await, files);
+
+    // One of the wrong size is sent anew, also when the source fails at first.
+    plant(&to, &sample.manifest.archive.file, "short").await;
+    plant(&from, &sample.manifest.archive.file, "short").await;
+    let error = from.copy_over(&name(0), &to, &|_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert_eq!(objects(&to).await, files, "nothing goes for a source that is no better");
+    plant(&from, &sample.manifest.archive.file, sample.pieces.concat()).await;
+    assert!(from.copy_over(&name(0), &to, &|_| {}).await.unwrap().sent > 0);
+    verify(&to, &name(0)).await;
+}
+
+#[tokio::test]
+async fn a_removal_that_stopped_long_ago_is_finished_first() {
+    let (from, to, temps) = vaults(true, Retry::NONE);
+    for vault in [&from, &to] {
+        Sample::small(&name(0)).store(vault).await.unwrap();
+    }
+    // Killed before the archive is deleted: that is the second of its deletions.
+    let mut at = 0;
+    while objects(&to).await.len() != 2 || !objects(&to).await[0].contains("claim") {
+        let store = Arc::new(FaultyStore::new(raw(&to), Fault::Killed, at));
+        let faulty = to.wrap(|_| Arc::clone(&store) as _);
+        let removed = name(0);
+        tokio::select! {
+            _ = faulty.remove(&removed) => panic!("it was never killed in between"),
+            () = store.killed() => {}
+        }
+        at += 1;
+    }
+    let error = copy(&from, &to, &name(0)).await.unwrap_err();
+    assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+    let claim = std::fs::File::open(temps[1].path().join(name(0).claim_file())).unwrap();
+    let hours = std::time::Duration::from_hours(2);
+    claim.set_modified(std::time::SystemTime::now() - hours).unwrap();
+    copy(&from, &to, &name(0)).await.unwrap();
+    assert_eq!(check_whole(&to).await, [name(0)]);
+    assert_eq!(objects(&to).await, objects(&from).await);
+}
+
+#[tokio::test]
 async fn a_full_archive_is_not_sent_again() {
     for folders in [false, true] {
         let (from, to, _temps) = vaults(folders, Retry::NONE);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +32,10 @@ pub(crate) enum Fault {
     Full,
     /// It sends half of what was asked for.
     Truncated,
+    /// It takes its time.
+    Slow,
+    /// It lists what was there long ago: nothing.
+    Stale,
     /// From now on it does nothing.
     Dead,
     /// Our own program is killed before the operation.
@@ -54,12 +59,14 @@ pub(crate) enum Operation {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Refused,
         Self::Lost,
         Self::AnswerLost,
         Self::Full,
         Self::Truncated,
+        Self::Slow,
+        Self::Stale,
         Self::Dead,
         Self::Killed,
         Self::KilledAfter,
@@ -67,13 +74,14 @@ impl Fault {
 
     /// Whether trying again helps.
     pub(crate) fn passes(self) -> bool {
-        matches!(self, Self::Lost | Self::AnswerLost | Self::Truncated)
+        matches!(self, Self::Lost | Self::AnswerLost | Self::Truncated | Self::Slow)
     }
 
     fn concerns(self, operation: Operation) -> bool {
         match self {
             Self::Full => operation.writes(),
             Self::Truncated => operation == Operation::Get,
+            Self::Stale => operation == Operation::List,
             _ => true,
         }
     }
@@ -122,6 +130,11 @@ impl Trouble {
         strikes
     }
 
+    /// Whether a listing shows nothing.
+    fn is_stale(&self) -> bool {
+        self.fault == Fault::Stale && self.strikes(Operation::List)
+    }
+
     async fn kill<T>(&self) -> T {
         self.killed.notify_one();
         std::future::pending().await
@@ -151,7 +164,12 @@ impl Trouble {
                 let _ = good.await;
                 self.kill().await
             }
-            Fault::Truncated => good.await,
+            Fault::Slow => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                good.await
+            }
+            // Those who list and read see to it themselves.
+            Fault::Truncated | Fault::Stale => good.await,
         }
     }
 }
@@ -272,6 +290,9 @@ impl ObjectStore for FaultyStore {
         let (inner, trouble) = (Arc::clone(&self.inner), Arc::clone(&self.trouble));
         let prefix = prefix.cloned();
         stream::once(async move {
+            if trouble.is_stale() {
+                return Ok(Vec::new());
+            }
             let all = inner.list(prefix.as_ref()).try_collect::<Vec<_>>();
             trouble.around(Operation::List, all).await
         })
@@ -281,6 +302,13 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        if self.trouble.is_stale() {
+            return Ok(ListResult {
+                common_prefixes: Vec::new(),
+                objects: Vec::new(),
+                extensions: Extensions::default(),
+            });
+        }
         self.trouble.around(Operation::List, self.inner.list_with_delimiter(prefix)).await
     }
 
