@@ -38,6 +38,17 @@ impl KeyError {
     }
 }
 
+/// Work that keeps a processor busy, away from the threads that others wait for.
+///
+/// # Errors
+/// When it panics.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, KeyError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| KeyError::new("the keys for encryption", panic.to_string()))
+}
+
 /// What makes the keys that open archives, when the first is to be opened.
 type Fetch = dyn Fn() -> Result<Vec<Secret>, KeyError> + Send + Sync;
 

@@ -24,6 +24,9 @@ pub struct Probe {
     pub read: Option<Result<(), Error>>,
     /// Deleting it: for `prune`, and for cleaning up after failures.
     pub delete: Option<Result<(), Error>>,
+    /// The object that could not be deleted. [`Vault::remove_probe`] removes it, with credentials
+    /// that may; so does `prune`.
+    pub left: Option<String>,
     /// How far this machine's clock is ahead of the store's; negative when it is behind. Network
     /// time is in it, some seconds mean nothing.
     pub clock_ahead: Option<SignedDuration>,
@@ -103,7 +106,19 @@ impl Vault {
             },
             Err(error) => Err(error),
         });
+        probe.left = matches!(probe.delete, Some(Err(_))).then_some(object);
         probe
+    }
+
+    /// Removes what a [probe](Self::probe) with other credentials had to leave.
+    ///
+    /// # Errors
+    /// Those of deleting; [`Error::Misuse`] when it is no such object.
+    pub async fn remove_probe(&self, object: &str) -> Result<(), Error> {
+        if !object.starts_with(PROBE_PREFIX) {
+            return Err(Error::Misuse(format!("{object} is not what a probe has left")));
+        }
+        self.delete(object).await.map(|_| ())
     }
 
     fn wrong(&self, action: &'static str, object: &str, reason: &str) -> Error {

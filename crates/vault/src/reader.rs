@@ -3,28 +3,23 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
+use bytes::Bytes;
 use lifeboat_archive::{BackupName, Manifest};
-use object_store::{GetOptions, ObjectStore as _};
 use tokio::sync::OnceCell;
 
+use crate::keys::blocking;
 use crate::keys::open::{MAX_HEADER, OpenError, Opener};
-use crate::vault::{object_path, short};
+use crate::stored::StoredFile;
 use crate::{Damage, Error, Vault};
 
 /// The archive of one backup, open for reading. Cheap to clone, for reading in parallel.
 #[derive(Clone)]
 pub struct ArchiveReader {
-    vault: Vault,
-    name: BackupName,
-    file: String,
+    file: StoredFile,
     /// Bytes of the archive, decrypted if need be.
     size: u64,
-    /// Bytes of the file.
-    stored: u64,
     /// What opens it, once it has been needed; `None` when it is not encrypted.
     opener: Option<Arc<OnceCell<Arc<Opener>>>>,
 }
@@ -45,32 +40,19 @@ impl Vault {
     /// # Errors
     /// As [`open_archive`](Self::open_archive).
     pub async fn open_archive_of(&self, manifest: &Manifest) -> Result<ArchiveReader, Error> {
-        let name = &manifest.name;
+        let file = StoredFile::of(self, manifest);
+        file.check().await?;
         let archive = &manifest.archive;
-        let (file, expected) = (archive.file.clone(), archive.stored_size());
-        match self.head(&file).await? {
-            None => Err(self.damaged(name, Damage::ArchiveMissing(file))),
-            Some(meta) if meta.size != expected => {
-                let found = meta.size;
-                Err(self.damaged(name, Damage::ArchiveSize { file, expected, found }))
-            }
-            Some(_) => Ok(ArchiveReader {
-                vault: self.clone(),
-                name: name.clone(),
-                file,
-                size: archive.size,
-                stored: expected,
-                opener: archive.encryption.as_ref().map(|_| Arc::default()),
-            }),
-        }
+        let opener = archive.encryption.as_ref().map(|_| Arc::default());
+        Ok(ArchiveReader { file, size: archive.size, opener })
     }
 }
 
 impl fmt::Debug for ArchiveReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ArchiveReader")
-            .field("vault", &self.vault)
-            .field("file", &self.file)
+            .field("vault", &self.file.vault)
+            .field("file", &self.file.file)
             .field("encrypted", &self.opener.is_some())
             .finish_non_exhaustive()
     }
@@ -84,7 +66,7 @@ impl ArchiveReader {
 
     /// The archive's file name.
     pub fn file(&self) -> &str {
-        &self.file
+        &self.file.file
     }
 
     /// The bytes of a range of the archive: all of them, in memory, decrypted if need be. Tried
@@ -98,28 +80,31 @@ impl ArchiveReader {
         self.check_range(&range, self.size)?;
         let opener = Arc::clone(cell.get_or_try_init(|| self.open()).await?);
         let stored = self.read_stored(opener.stored_range(&range)).await?;
-        blocking(move || opener.open(&range, stored)).await.map_err(|error| self.cannot_open(error))
+        let opened = blocking(move || opener.open(&range, stored)).await;
+        let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.reason)));
+        opened.map_err(|error| self.cannot_open(error))
     }
 
     /// Opens the header of an encrypted archive.
     async fn open(&self) -> Result<Arc<Opener>, Error> {
-        let first = self.read_stored(0..self.stored.min(MAX_HEADER)).await?;
-        let (keys, stored) = (self.vault.keys().clone(), self.stored);
-        let opener = blocking(move || keys.opener(&first, stored)).await;
-        opener.map(Arc::new).map_err(|error| self.cannot_open(error))
+        let first = self.read_stored(0..self.file.size.min(MAX_HEADER)).await?;
+        let (keys, stored) = (self.file.vault.keys().clone(), self.file.size);
+        let opened = blocking(move || keys.opener(&first, stored)).await;
+        let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.reason)));
+        opened.map(Arc::new).map_err(|error| self.cannot_open(error))
     }
 
     fn cannot_open(&self, error: OpenError) -> Error {
+        let StoredFile { vault, name, file, .. } = &self.file;
         match error {
             OpenError::WrongKey => Error::NoKey {
-                vault: self.vault.to_string(),
-                name: self.name.clone(),
-                any: self.vault.keys().can_open(),
+                vault: vault.to_string(),
+                name: name.clone(),
+                any: vault.keys().can_open(),
             },
             OpenError::Key(error) => error.into(),
             OpenError::Damaged(reason) => {
-                let file = self.file.clone();
-                self.vault.damaged(&self.name, Damage::Encryption { file, reason })
+                vault.damaged(name, Damage::Encryption { file: file.clone(), reason })
             }
         }
     }
@@ -130,72 +115,34 @@ impl ArchiveReader {
         }
         Err(Error::Misuse(format!(
             "bytes {}..{} of {}, which has {size}",
-            range.start, range.end, self.file
+            range.start, range.end, self.file.file
         )))
     }
 
     /// The bytes of a range of the file as it is stored.
     async fn read_stored(&self, range: Range<u64>) -> Result<Bytes, Error> {
-        self.check_range(&range, self.stored)?;
+        self.check_range(&range, self.file.size)?;
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        // How many bytes came at the last try, when that was the trouble.
-        let came = AtomicU64::new(u64::MAX);
-        let result = self.vault.retry().run(async || self.read_once(range.clone(), &came).await);
-        match result.await {
-            Ok(bytes) => Ok(bytes),
-            Err(error) => {
-                Err(self.diagnose(error, range.end - range.start, came.into_inner()).await)
-            }
-        }
-    }
-
-    async fn read_once(&self, range: Range<u64>, came: &AtomicU64) -> Result<Bytes, Error> {
-        came.store(u64::MAX, Ordering::Relaxed);
+        let came = AtomicU64::default();
         let expected = range.end - range.start;
-        let options = GetOptions::new().with_range(Some(range));
-        let result = async {
-            let found = self.vault.store().get_opts(&object_path(&self.file), options).await?;
-            // Not `bytes()`: its buffer is as large as the answer claims to be.
-            let mut stream = found.into_stream();
-            let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-            while let Some(part) = stream.try_next().await? {
-                bytes.extend_from_slice(&part);
-                if bytes.len() as u64 > expected {
-                    break;
-                }
-            }
-            if bytes.len() as u64 == expected {
-                return Ok(bytes.freeze());
-            }
-            came.store(bytes.len() as u64, Ordering::Relaxed);
-            Err(short(bytes.len() as u64, expected))
-        };
-        result.await.map_err(|error| self.vault.explain("read", &self.file, &error))
+        match self.file.range(range, &came).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(self.diagnose(error, expected, came.into_inner()).await),
+        }
     }
 
     /// Whether the archive itself is to blame for a failed read.
     async fn diagnose(&self, error: Error, expected: u64, came: u64) -> Error {
-        let file = self.file.clone();
-        let damage = match self.vault.head(&file).await {
-            Ok(None) => Damage::ArchiveMissing(file),
-            Ok(Some(meta)) if meta.size != self.stored => {
-                Damage::ArchiveSize { file, expected: self.stored, found: meta.size }
+        match self.file.check().await {
+            Err(damaged @ Error::Damaged { .. }) => damaged,
+            Ok(()) if came != u64::MAX => {
+                let StoredFile { vault, name, file, .. } = &self.file;
+                let damage = Damage::Truncated { file: file.clone(), expected, found: came };
+                vault.damaged(name, damage)
             }
-            Ok(Some(_)) if came != u64::MAX => Damage::Truncated { file, expected, found: came },
-            _ => return error,
-        };
-        self.vault.damaged(&self.name, damage)
-    }
-}
-
-/// Work that keeps a processor busy, away from the threads that others wait for.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
-) -> Result<T, OpenError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(panic) => Err(OpenError::Damaged(panic.to_string())),
+            _ => error,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! a copy and a check of what is stored need, and no key is needed for it.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -18,10 +19,10 @@ const CHUNK: u64 = 4 << 20;
 const PARALLEL: usize = 4;
 
 /// The stored file of a backup in a vault.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StoredFile {
-    vault: Vault,
-    name: BackupName,
+    pub(crate) vault: Vault,
+    pub(crate) name: BackupName,
     pub(crate) file: String,
     pub(crate) size: u64,
     pub(crate) blake3: Digest,
@@ -57,7 +58,9 @@ impl StoredFile {
     pub(crate) fn chunks(&self) -> impl Stream<Item = Result<Bytes, Error>> + '_ {
         let starts = (0..self.size).step_by(usize::try_from(CHUNK).unwrap_or(usize::MAX));
         stream::iter(starts)
-            .map(|start| self.range(start..(start + CHUNK).min(self.size)))
+            .map(async |start| {
+                self.range(start..(start + CHUNK).min(self.size), &AtomicU64::default()).await
+            })
             .buffered(PARALLEL)
     }
 
@@ -72,27 +75,34 @@ impl StoredFile {
         Ok(hasher.finalize().into())
     }
 
-    async fn range(&self, range: Range<u64>) -> Result<Bytes, Error> {
+    /// The bytes of a range: all of them, in memory. Tried again when the store fails or sends
+    /// fewer; `came` is set to how many came at the last try when that was the trouble, else to
+    /// [`u64::MAX`].
+    pub(crate) async fn range(&self, range: Range<u64>, came: &AtomicU64) -> Result<Bytes, Error> {
+        self.vault.retry().run(async || self.range_once(range.clone(), came).await).await
+    }
+
+    async fn range_once(&self, range: Range<u64>, came: &AtomicU64) -> Result<Bytes, Error> {
+        came.store(u64::MAX, Ordering::Relaxed);
         let expected = range.end - range.start;
-        let (store, path) = (self.vault.store(), object_path(&self.file));
-        let read = async || {
-            let result = async {
-                let options = GetOptions::new().with_range(Some(range.clone()));
-                let mut stream = store.get_opts(&path, options).await?.into_stream();
-                let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-                while let Some(part) = stream.try_next().await? {
-                    bytes.extend_from_slice(&part);
-                    if bytes.len() as u64 > expected {
-                        break;
-                    }
+        let options = GetOptions::new().with_range(Some(range));
+        let result = async {
+            let found = self.vault.store().get_opts(&object_path(&self.file), options).await?;
+            // Not `bytes()`: its buffer is as large as the answer claims to be.
+            let mut stream = found.into_stream();
+            let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+            while let Some(part) = stream.try_next().await? {
+                bytes.extend_from_slice(&part);
+                if bytes.len() as u64 > expected {
+                    break;
                 }
-                if bytes.len() as u64 == expected {
-                    return Ok(bytes.freeze());
-                }
-                Err(short(bytes.len() as u64, expected))
-            };
-            result.await.map_err(|error| self.vault.explain("read", &self.file, &error))
+            }
+            if bytes.len() as u64 == expected {
+                return Ok(bytes.freeze());
+            }
+            came.store(bytes.len() as u64, Ordering::Relaxed);
+            Err(short(bytes.len() as u64, expected))
         };
-        self.vault.retry().run(read).await
+        result.await.map_err(|error| self.vault.explain("read", &self.file, &error))
     }
 }

@@ -108,9 +108,45 @@ impl Vault {
     pub async fn begin(&self, name: &BackupName, codec: Codec) -> Result<BackupWriter, Error> {
         self.ensure().await?;
         let sealer = self.new_sealer().await?;
-        let archive = name.file_name(match sealer {
-            Some(_) => FileKind::EncryptedArchive(codec),
-            None => FileKind::Archive(codec),
+        let claim = self.claim_for_backup(name, codec, sealer.is_some()).await?;
+        Ok(BackupWriter::of(self, name, claim).sealing_with(sealer))
+    }
+
+    /// Claims the standard name of `time`, or of the first second after it that is free.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`Error::AlreadyExists`] when two minutes of names are taken.
+    pub async fn begin_at(
+        &self,
+        kind: BackupKind,
+        time: Timestamp,
+        codec: Codec,
+    ) -> Result<BackupWriter, Error> {
+        self.ensure().await?;
+        // Once for all names: by a passphrase it takes a second.
+        let sealer = self.new_sealer().await?;
+        let mut second = 0;
+        loop {
+            let name = BackupName::at(kind, time + jiff::SignedDuration::from_secs(second));
+            second += 1;
+            match self.claim_for_backup(&name, codec, sealer.is_some()).await {
+                Err(Error::AlreadyExists { .. }) if second < NAMES_TRIED => {}
+                claim => return Ok(BackupWriter::of(self, &name, claim?).sealing_with(sealer)),
+            }
+        }
+    }
+
+    /// Claims a name that nothing has.
+    async fn claim_for_backup(
+        &self,
+        name: &BackupName,
+        codec: Codec,
+        encrypted: bool,
+    ) -> Result<Claim, Error> {
+        let archive = name.file_name(if encrypted {
+            FileKind::EncryptedArchive(codec)
+        } else {
+            FileKind::Archive(codec)
         });
         // Before, so that a claim never speaks for an archive that was there before it; after,
         // because another run may have finished in between.
@@ -124,30 +160,7 @@ impl Vault {
             let _ = self.delete(&object).await;
             return Err(error);
         }
-        let mut writer = BackupWriter::of(self, name, claim);
-        writer.seal = sealer.map_or(Seal::Plain, Seal::Encrypted);
-        Ok(writer)
-    }
-
-    /// Claims the standard name of `time`, or of the first second after it that is free.
-    ///
-    /// # Errors
-    /// As [`begin`](Self::begin); [`Error::AlreadyExists`] when two minutes of names are taken.
-    pub async fn begin_at(
-        &self,
-        kind: BackupKind,
-        time: Timestamp,
-        codec: Codec,
-    ) -> Result<BackupWriter, Error> {
-        let mut second = 0;
-        loop {
-            let name = BackupName::at(kind, time + jiff::SignedDuration::from_secs(second));
-            second += 1;
-            match self.begin(&name, codec).await {
-                Err(Error::AlreadyExists { .. }) if second < NAMES_TRIED => {}
-                result => return result,
-            }
-        }
+        Ok(claim)
     }
 
     async fn check_free(&self, name: &BackupName) -> Result<(), Error> {
@@ -261,15 +274,28 @@ impl BackupWriter {
             return Err(error);
         }
         if let Some(signature) = signature {
-            self.signed = true;
-            let stored = self.vault.write_beside(&self.name, FileKind::Signature, signature).await;
-            if let Err(error) = stored {
-                self.clean_up(error.is_retryable()).await;
-                return Err(error);
-            }
+            self.store_signature(&signature).await?;
         }
         self.publish(&bytes).await?;
         Ok(manifest)
+    }
+
+    /// Stores the signature, which nobody had stored when the name was claimed: if somebody has by
+    /// now, the name is no longer ours.
+    async fn store_signature(&mut self, signature: &Bytes) -> Result<(), Error> {
+        let object = self.name.file_name(FileKind::Signature);
+        self.signed = true;
+        match self.vault.create(&object, signature).await {
+            Ok(Created::Ours) => Ok(()),
+            Ok(Created::Theirs(_)) => {
+                self.leave().await;
+                Err(self.discarded())
+            }
+            Err(error) => {
+                self.clean_up(error.is_retryable()).await;
+                Err(error)
+            }
+        }
     }
 
     /// Gives up: deletes all that was made.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use lifeboat_archive::{FileKind, Manifest};
 
 use super::BackupWriter;
-use crate::keys::Sealer;
-use crate::{Error, KeyError, Vault};
+use crate::keys::{Sealer, blocking};
+use crate::{Error, Vault};
 
 /// How an archive goes into the store.
 pub(super) enum Seal {
@@ -18,16 +18,6 @@ pub(super) enum Seal {
     Broken,
 }
 
-/// Work that keeps a processor busy, away from the threads that others wait for.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, KeyError> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        Err(panic) => Err(KeyError::new("the keys for encryption", panic.to_string()).into()),
-    }
-}
-
 impl Vault {
     /// What encrypts the next archive, when archives are encrypted.
     pub(super) async fn new_sealer(&self) -> Result<Option<Box<Sealer>>, Error> {
@@ -35,11 +25,17 @@ impl Vault {
             return Ok(None);
         }
         let keys = self.keys().clone();
-        Ok(blocking(move || keys.sealer()).await?.map(Box::new))
+        Ok(blocking(move || keys.sealer()).await??.map(Box::new))
     }
 }
 
 impl BackupWriter {
+    /// Encrypts what comes, when there is a sealer.
+    pub(super) fn sealing_with(mut self, sealer: Option<Box<Sealer>>) -> Self {
+        self.seal = sealer.map_or(Seal::Plain, Seal::Encrypted);
+        self
+    }
+
     /// The bytes to store for these.
     pub(super) async fn sealed(&mut self, plain: Bytes) -> Result<Bytes, Error> {
         // Whoever drops this call half-way leaves a writer that stores nothing any more.
@@ -52,7 +48,7 @@ impl BackupWriter {
             Seal::Broken => return Err(self.broken()),
         };
         let push = move || sealer.push(&plain).map(|stored| (sealer, stored));
-        let (sealer, stored) = blocking(push).await?;
+        let (sealer, stored) = blocking(push).await??;
         self.seal = Seal::Encrypted(sealer);
         Ok(stored)
     }
@@ -79,7 +75,7 @@ impl BackupWriter {
         match std::mem::replace(&mut self.seal, Seal::Broken) {
             Seal::Plain => {}
             Seal::Encrypted(sealer) => {
-                let (rest, encryption) = blocking(move || sealer.finish()).await?;
+                let (rest, encryption) = blocking(move || sealer.finish()).await??;
                 self.take_in(rest).await?;
                 manifest.archive.encryption = Some(encryption);
             }
