@@ -151,7 +151,7 @@ async fn once(template: &Template, retry: Retry, at_target: bool, fault: Fault, 
     there.retain(|object, _| !object.starts_with("leases/"));
     let others: Vec<_> = there.keys().filter(|object| !here.contains_key(*object)).collect();
     let alone = |object: &&String| object.contains(template.alone.as_str());
-    assert!(others.iter().all(|object| alone(object)), "{context}: {others:?}");
+    assert!(others.iter().all(alone), "{context}: {others:?}");
     for (object, bytes) in &here {
         assert!(there.get(object) == Some(bytes), "{context}: {object} is not the same");
     }
