@@ -112,7 +112,7 @@ impl World {
     pub(super) async fn start(name: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();
-        let net = 1 + ["corruption", "outage", "total", "drill"]
+        let net = 1 + ["corruption", "outage", "total", "drill", "failback"]
             .iter()
             .position(|known| *known == name)
             .unwrap() as u8;
