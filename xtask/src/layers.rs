@@ -42,7 +42,8 @@ const RESERVED: [(&str, &[&str]); 4] = [
     ("clap", &["lifeboat-cli", "xtask"]),
     // Only the vault knows how stores are spoken to.
     ("object_store", &["lifeboat-vault"]),
-    ("reqwest", &["lifeboat-vault"]),
+    // HTTP besides that is for clouds and applications in a disaster, and for those who are alerted.
+    ("reqwest", &["lifeboat-vault", "lifeboat-runbook", "lifeboat-service"]),
 ];
 
 /// Checks the workspace.
