@@ -56,9 +56,6 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
         steps.push(step("lints", || check(run(&mut clippy()))));
     }
     steps.push(step("tests", || tests(&options.cargo)));
-    if options.cargo.is_empty() {
-        steps.push(step("crash campaign, 2 rounds", || check(run(&mut crash()))));
-    }
 
     heading("summary");
     let mut sum = Tally::default();
@@ -151,11 +148,6 @@ fn tests(arguments: &[String]) -> (Tally, String) {
         return (tally, " — cargo test itself failed".to_owned());
     }
     (tally, String::new())
-}
-
-/// A round of the crash campaign on each line of Neo4j, both with a shipper.
-fn crash() -> std::process::Command {
-    build(cargo(["xtask", "crash", "--rounds", "2", "--seed", "2"]))
 }
 
 /// For a build from scratch that nobody continues, incremental compilation is only slower.
