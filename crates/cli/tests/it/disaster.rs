@@ -53,10 +53,7 @@ async fn nothing_lost(world: &World, side: Side, report: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn corruption() {
     let world = World::start("corruption").await;
-    world.begin_writing();
-    let shipper = world.ship();
-    world.written(30).await;
-    world.all_shipped().await;
+    let shipper = world.write_and_ship(30).await;
 
     // The store's files are garbage, and the server has them open.
     world.stop_writing().await;
@@ -84,10 +81,7 @@ async fn regional_outage() {
 
 /// The first region is lost, the second serves, and the first one is back and kept out.
 async fn outage(world: &World) {
-    world.begin_writing();
-    let shipper = world.ship();
-    world.written(20).await;
-    world.all_shipped().await;
+    let shipper = world.write_and_ship(20).await;
     world.lifeboat(&["backup", "config"]).await.code(0);
     world.lifeboat(&["replicate"]).await.code(0);
     // These are lost with the region.
@@ -132,10 +126,7 @@ async fn failback() {
 #[tokio::test(flavor = "multi_thread")]
 async fn complete_failure() {
     let world = World::start("total").await;
-    world.begin_writing();
-    let shipper = world.ship();
-    world.written(20).await;
-    world.all_shipped().await;
+    let shipper = world.write_and_ship(20).await;
     world.lifeboat(&["backup", "config"]).await.code(0);
     world.lifeboat(&["replicate"]).await.code(0);
     world.stop_writing().await;

@@ -257,14 +257,23 @@ impl World {
         *self.acknowledged.lock().unwrap() = self.numbers(side).await;
     }
 
+    /// Writers write, and a shipper ships; so many are written, and all of these are shipped.
+    pub(super) async fn write_and_ship(&self, number: u64) -> Child {
+        self.begin_writing();
+        let shipper = self.ship();
+        self.written(number).await;
+        self.all_shipped().await;
+        shipper
+    }
+
     /// Ships logs, once the first base is taken.
-    pub(super) fn ship(&self) -> Child {
+    fn ship(&self) -> Child {
         let mut command = self.command(&["ship", "--json"]);
         command.stdout(std::process::Stdio::null());
         command.spawn().unwrap()
     }
 
-    pub(super) async fn all_shipped(&self) {
+    async fn all_shipped(&self) {
         let began = Instant::now();
         let wanted = self.acknowledged.lock().unwrap().len();
         let wanted = self.acknowledged.lock().unwrap()[wanted - 1].1;
