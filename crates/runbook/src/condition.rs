@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::action::{Context, Field};
 use crate::command;
 use crate::error::StepError;
 use crate::http;
 use crate::template::Template;
-use crate::value::Kind;
+use crate::value::{Kind, read_duration};
 
 /// How often something is asked that does not hold yet.
 const POLL: Duration = Duration::from_millis(500);
@@ -65,13 +65,8 @@ struct RawCondition {
     command: Option<Vec<Template>>,
     database: Option<Template>,
     query: Option<Template>,
-    #[serde(default, deserialize_with = "within")]
+    #[serde(default, deserialize_with = "read_duration")]
     within: Duration,
-}
-
-fn within<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    lifeboat::config::parse_duration(&text).map_err(de::Error::custom)
 }
 
 impl TryFrom<RawCondition> for Condition {

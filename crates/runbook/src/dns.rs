@@ -14,7 +14,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lifeboat::config::SecretSource;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
+
+use crate::value::read_optional_duration;
 
 pub use message::Answer;
 
@@ -78,7 +80,7 @@ pub struct Zone {
     /// The name by which people reach the application.
     pub name: String,
     /// The time to live of its records; a minute when not given.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "read_optional_duration")]
     pub ttl: Option<Duration>,
     /// The authoritative servers, as address and port, that must have a change; those that the
     /// zone names when not given.
@@ -201,11 +203,6 @@ pub struct Change {
     pub servers: Vec<SocketAddr>,
     /// How long it took until they all had it.
     pub took: Duration,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    lifeboat::config::parse_duration(&text).map(Some).map_err(de::Error::custom)
 }
 
 impl Zone {

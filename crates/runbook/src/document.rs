@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use serde::de::IntoDeserializer as _;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,7 +31,7 @@ use crate::check;
 use crate::condition::Condition;
 use crate::steps;
 use crate::template::Template;
-use crate::value::Kind;
+use crate::value::{Kind, read_duration, read_optional_duration};
 
 /// How long a step may take unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_hours(1);
@@ -100,7 +100,7 @@ pub struct Retry {
     /// How often in all, at least once.
     pub attempts: u32,
     /// How long to wait before the second attempt; each further one waits twice as long.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "read_duration")]
     pub delay: Duration,
 }
 
@@ -187,7 +187,7 @@ struct Common {
     approval: Option<String>,
     #[serde(default)]
     preconditions: Vec<Condition>,
-    #[serde(default, deserialize_with = "optional_duration")]
+    #[serde(default, deserialize_with = "read_optional_duration")]
     timeout: Option<Duration>,
     #[serde(default)]
     retry: Retry,
@@ -326,17 +326,6 @@ fn step(lines: Lines<'_>, item: Spanned<DeValue<'_>>) -> Result<ReadStep, Vec<Fa
         action,
     };
     Ok((step, common.needs))
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    lifeboat::config::parse_duration(&text).map_err(de::Error::custom)
-}
-
-fn optional_duration<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    duration(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat::CancellationToken;
-use lifeboat::bolt::{Access, Connection, Params, RunOptions as Query, Value};
+use lifeboat::bolt::Value;
 use serde::Serialize;
 
 use crate::action::Context;
@@ -175,18 +175,10 @@ fn stand_in(world: &World, name: &str) -> Result<String> {
 /// When something was last written in production: what its canary tells, if it has one.
 async fn last_write(world: &World, environments: &[String]) -> Option<Timestamp> {
     for name in environments {
-        let Ok(target) = world.target(name) else { continue };
         let query = format!("MATCH (n:{CANARY}) RETURN toString(max(n.written))");
-        let run =
-            Query { database: target.database.clone(), access: Access::Read, ..Query::default() };
         let work = async {
-            let mut connection = Connection::connect(&target.config).await.ok()?;
-            let mut rows = connection.run(&query, Params::None, &run).await.ok()?;
-            let row = rows.next().await.ok()?;
-            drop(rows);
-            connection.close().await;
-            match row?.first() {
-                Some(Value::String(text)) => text.parse().ok(),
+            match world.ask(name, &query).await {
+                Ok(Value::String(text)) => text.parse().ok(),
                 _ => None,
             }
         };

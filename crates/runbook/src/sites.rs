@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifeboat::config::{ConfigError, DatabaseSection};
+use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
-use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -17,6 +17,7 @@ use crate::dns::Zone;
 use crate::platform::Platform;
 use crate::provision::Provision;
 use crate::template::Template;
+use crate::value::read_optional_duration;
 
 /// The sections of the settings that only runbooks read.
 pub const SECTIONS: [&str; 4] = ["environment", "dns", "runbooks", "drill"];
@@ -141,13 +142,8 @@ pub struct DrillSection {
     /// `[drill.dns]`: the name that stands for the application's.
     pub dns: Option<Zone>,
     /// How long a drill's resources may live; four hours when not given.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "read_optional_duration")]
     pub ttl: Option<Duration>,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    lifeboat::config::parse_duration(&text).map(Some).map_err(de::Error::custom)
 }
 
 impl Sites {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat::config::parse_duration;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The kind of a value. Every value is kept as text; its kind says which texts will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,21 @@ pub fn is_name(text: &str) -> bool {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         })
         && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// A time in a file.
+pub(crate) fn read_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(de::Error::custom)
+}
+
+/// A time in a file that need not be there.
+pub(crate) fn read_optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    read_duration(deserializer).map(Some)
 }
 
 /// How long, of a value that was checked.

@@ -176,6 +176,20 @@ impl World {
     /// # Errors
     /// When it does not answer.
     pub async fn answers(&self, name: &str) -> Result<(), StepError> {
+        match self.ask(name, "RETURN 1").await? {
+            Value::Int(1) => Ok(()),
+            other => Err(StepError::Condition {
+                what: format!("the database of the environment {name} counts to one"),
+                found: format!("{other:?}"),
+            }),
+        }
+    }
+
+    /// The first value that the database of an environment answers.
+    ///
+    /// # Errors
+    /// When it does not answer, or with no row.
+    pub async fn ask(&self, name: &str, query: &str) -> Result<Value, StepError> {
         let target = self.target(name)?;
         let run = RunOptions {
             database: target.database.clone(),
@@ -184,23 +198,21 @@ impl World {
         };
         let work = async {
             let mut connection = Connection::connect(&target.config).await?;
-            let mut rows = connection.run("RETURN 1", Params::None, &run).await?;
+            let mut rows = connection.run(query, Params::None, &run).await?;
             let row = rows.next().await?;
             drop(rows);
             connection.close().await;
             Ok::<_, lifeboat::bolt::Error>(row)
         };
-        match work.await {
-            Ok(Some(row)) if row == [Value::Int(1)] => Ok(()),
-            Ok(_) => Err(self.silent(name, &target, "it does not count to one".to_owned())),
-            Err(error) => Err(self.silent(name, &target, error.to_string())),
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "beside what it tells of")]
-    fn silent(&self, name: &str, target: &Target, why: String) -> StepError {
-        let address = target.config.uri.to_string();
-        StepError::Database { environment: name.to_owned(), address, why }
+        let answer = match work.await {
+            Ok(row) => row.and_then(|row| row.into_iter().next()).ok_or("it has no answer".into()),
+            Err(error) => Err(error.to_string()),
+        };
+        answer.map_err(|why: String| StepError::Database {
+            environment: name.to_owned(),
+            address: target.config.uri.to_string(),
+            why,
+        })
     }
 
     /// Waits until the database of an environment answers.

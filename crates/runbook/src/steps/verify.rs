@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lifeboat::bolt::{Access, Connection, Params, RunOptions, Value};
+use lifeboat::bolt::Value;
 use serde::Deserialize;
 
 use crate::action::{Action, Context, Field, Finding, Outputs};
@@ -88,7 +88,8 @@ impl Action for Verify {
         let mut checks = Vec::new();
         let work = async {
             cx.world.wait_for_database(&name, PATIENCE).await?;
-            let (nodes, relationships) = count(cx, &name).await?;
+            let nodes = count(cx, &name, "MATCH (n) RETURN count(n)").await?;
+            let relationships = count(cx, &name, "MATCH ()-[r]->() RETURN count(r)").await?;
             let target = cx.world.target(&name)?;
             for invariant in &cx.world.config.verify.invariants {
                 let found = lifeboat::trial::holds(&target, invariant).await?;
@@ -117,34 +118,13 @@ impl Action for Verify {
     }
 }
 
-/// How many nodes and relationships there are, by the counts that the server keeps.
-async fn count(cx: &Context<'_>, name: &str) -> Result<(u64, u64), StepError> {
-    let target = cx.world.target(name)?;
-    let run = RunOptions {
-        database: target.database.clone(),
-        access: Access::Read,
-        ..RunOptions::default()
-    };
-    let failed = |why: String| StepError::Database {
-        environment: name.to_owned(),
-        address: target.config.uri.to_string(),
-        why,
-    };
-    let mut connection =
-        Connection::connect(&target.config).await.map_err(|error| failed(error.to_string()))?;
-    let mut counts = Vec::new();
-    for query in ["MATCH (n) RETURN count(n)", "MATCH ()-[r]->() RETURN count(r)"] {
-        let mut rows = connection
-            .run(query, Params::None, &run)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let row = rows.next().await.map_err(|error| failed(error.to_string()))?;
-        while rows.next().await.map_err(|error| failed(error.to_string()))?.is_some() {}
-        match row.as_deref() {
-            Some([Value::Int(count)]) => counts.push(u64::try_from(*count).unwrap_or(0)),
-            _ => return Err(failed("it does not count".to_owned())),
-        }
+/// How many there are, by the counts that the server keeps.
+async fn count(cx: &Context<'_>, name: &str, query: &str) -> Result<u64, StepError> {
+    match cx.world.ask(name, query).await? {
+        Value::Int(count) => Ok(u64::try_from(count).unwrap_or(0)),
+        other => Err(StepError::Condition {
+            what: format!("the database of the environment {name} counts"),
+            found: format!("{other:?}"),
+        }),
     }
-    connection.close().await;
-    Ok((counts[0], counts[1]))
 }
