@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::daemon::{self, Daemon};
+use crate::ports::free_port;
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,8 +52,7 @@ impl Dns {
         let program = daemon().context("there is no knotd: install knot")?;
         let folder = tempfile::Builder::new().prefix("knot").tempdir()?;
         let at = folder.path();
-        // Free for both kinds of sockets, most likely.
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let mut records = format!(
             "$ORIGIN {zone}.\n$TTL {ttl}\n@ SOA ns.{zone}. admin.{zone}. 1 3600 600 86400 {ttl}\n@ NS \
              ns.{zone}.\nns A 127.0.0.1\n"

@@ -14,6 +14,7 @@ pub mod load;
 pub mod lock;
 pub mod neo4j;
 pub mod oracle;
+pub mod ports;
 pub mod requirements;
 pub mod smtp;
 pub mod tool;

@@ -9,15 +9,14 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use object_store::{
     Error as StoreError, GetOptions, ObjectMeta, ObjectStore as _, PutMode, UpdateVersion,
 };
 
 use crate::catalog::unstaged;
-use crate::vault::{Created, in_time, modified, object_name, object_path, short};
+use crate::vault::{Created, gather, in_time, modified, object_name, object_path, short};
 use crate::{Error, Vault};
 
 /// A version of an object, as its store tells versions apart.
@@ -166,16 +165,9 @@ impl Area {
             let result = async {
                 let options = GetOptions::new().with_range(Some(range.clone()));
                 let found = self.vault.store().get_opts(&object_path(&object), options).await?;
-                let mut stream = found.into_stream();
-                let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-                while let Some(part) = stream.try_next().await? {
-                    bytes.extend_from_slice(&part);
-                    if bytes.len() as u64 > expected {
-                        break;
-                    }
-                }
+                let bytes = gather(found, expected).await?;
                 if bytes.len() as u64 == expected {
-                    Ok(bytes.freeze())
+                    Ok(bytes)
                 } else {
                     Err(short(bytes.len() as u64, expected))
                 }

@@ -4,12 +4,12 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use lifeboat_archive::{BackupName, Digest, Manifest};
 use object_store::{GetOptions, ObjectStore as _};
 
-use crate::vault::{object_path, short};
+use crate::vault::{gather, object_path, short};
 use crate::{Damage, Error, Vault};
 
 /// Bytes that are read at once.
@@ -88,17 +88,9 @@ impl StoredFile {
         let options = GetOptions::new().with_range(Some(range));
         let result = async {
             let found = self.vault.store().get_opts(&object_path(&self.file), options).await?;
-            // Not `bytes()`: its buffer is as large as the answer claims to be.
-            let mut stream = found.into_stream();
-            let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-            while let Some(part) = stream.try_next().await? {
-                bytes.extend_from_slice(&part);
-                if bytes.len() as u64 > expected {
-                    break;
-                }
-            }
+            let bytes = gather(found, expected).await?;
             if bytes.len() as u64 == expected {
-                return Ok(bytes.freeze());
+                return Ok(bytes);
             }
             came.store(bytes.len() as u64, Ordering::Relaxed);
             Err(short(bytes.len() as u64, expected))

@@ -8,12 +8,12 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use lifeboat_archive::{BackupName, FileKind, Manifest};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use uuid::Uuid;
 
 use crate::cache::Cache;
@@ -494,6 +494,20 @@ pub(crate) async fn in_time<T>(
 /// Our objects have plain names, which need no escaping and are taken as they are.
 pub(crate) fn object_path(object: &str) -> Path {
     Path::parse(object).unwrap_or_else(|_| Path::from(object))
+}
+
+/// What an answer holds, up to the part with which it is more than `expected` bytes. Not `bytes()`:
+/// its buffer is as large as the answer claims to be.
+pub(crate) async fn gather(found: GetResult, expected: u64) -> Result<Bytes, object_store::Error> {
+    let mut stream = found.into_stream();
+    let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+    while let Some(part) = stream.try_next().await? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() as u64 > expected {
+            break;
+        }
+    }
+    Ok(bytes.freeze())
 }
 
 /// An error that says fewer bytes came than there are, and that asking again may help.

@@ -11,6 +11,7 @@ use lifeboat::vaults::{RegionConfig, Vaults};
 use lifeboat_service::client::Client;
 use lifeboat_service::jobs::Equipment;
 use lifeboat_service::service::{Options, serve};
+use lifeboat_testkit::ports::free_port;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
@@ -52,11 +53,6 @@ cron = \"never\"
 cron = \"0 0 1 1 *\"
 ";
 
-fn free_port() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
 fn equipment(settings: &Path) -> Result<Equipment, String> {
     let config = Config::load(settings).map_err(|error| error.to_string())?;
     let section = config.vault.primary.clone().ok_or("no vault")?;
@@ -91,7 +87,7 @@ impl Service {
         let first = equipment(&path).unwrap();
         // Not a fixed one: other tests have one, too.
         let address = first.config.service.listen.unwrap_or(DEFAULT_LISTEN);
-        let address = SocketAddr::new(address.ip(), free_port().port());
+        let address = SocketAddr::new(address.ip(), free_port().unwrap());
         let state = folder.path().join("state");
         let (reload, asked) = mpsc::channel(1);
         let stop = CancellationToken::new();

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lifeboat_testkit::azurite::{ACCOUNT, Azurite, SECOND_ACCOUNT};
 use lifeboat_testkit::dns::{Dns, KEY_NAME};
+use lifeboat_testkit::ports::free_port;
 use lifeboat_testkit::{Line, neo4j};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -88,10 +89,6 @@ pub(super) struct World {
     writing: Mutex<Option<(Arc<AtomicBool>, JoinHandle<()>)>>,
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Asks an address over HTTP: the body of a good answer, or that of another.
 async fn get(address: IpAddr, port: u16, path: &str) -> Result<String, String> {
     let work = async {
@@ -140,7 +137,7 @@ impl World {
                 environment,
                 folder,
                 address: address(last),
-                bolt_port: free_port(),
+                bolt_port: free_port().unwrap(),
                 reachable: true,
                 database: None,
                 application: None,
@@ -152,7 +149,7 @@ impl World {
         let control = Arc::new(Control {
             regions: Mutex::new(regions),
             settings: at.clone(),
-            port: free_port(),
+            port: free_port().unwrap(),
         });
         let interface = Arc::clone(&control).serve().await;
         std::fs::create_dir_all(at.join("primary/app")).unwrap();
