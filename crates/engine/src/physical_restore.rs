@@ -151,6 +151,15 @@ fn physical(manifest: &Manifest) -> Result<(&DatabaseSection, &PhysicalSection)>
     Ok((section, section.physical.as_ref().ok_or_else(wrong)?))
 }
 
+/// The point at which a physical backup itself ends: restored to it, no log that was shipped later
+/// is laid behind its own. `Latest` when its log could not be read, since no log leads on then.
+pub fn own_end(manifest: &Manifest) -> Until {
+    physical(manifest)
+        .ok()
+        .and_then(|(section, store)| store.databases.get(&section.name)?.last_tx)
+        .map_or(Until::Latest, Until::Tx)
+}
+
 /// Refuses a physical backup where only a graph can be restored.
 pub(crate) fn check_logical(manifest: &Manifest) -> Result<()> {
     match section(manifest)?.method {

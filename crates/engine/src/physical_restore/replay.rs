@@ -67,6 +67,9 @@ pub(super) async fn find(
             }
         };
     };
+    if is_own_end(Some(database), until) {
+        return Ok(None);
+    }
     if let Until::Time(wanted) = until
         && database.last_tx_time.is_some_and(|last| last > wanted)
     {
@@ -74,14 +77,17 @@ pub(super) async fn find(
     }
     let found = find_replay(vault, &base, until).await?;
     match until {
-        Until::Tx(wanted) if found.is_none() && wanted != base.last_tx => {
-            Err(unreachable("no log that follows this backup has been shipped"))
-        }
-        Until::Time(_) if found.is_none() => {
+        Until::Tx(_) | Until::Time(_) if found.is_none() => {
             Err(unreachable("no log that follows this backup has been shipped"))
         }
         _ => Ok(found),
     }
+}
+
+/// Whether a point is the very transaction with which a backup of a database ends, so that no log
+/// is wanted.
+fn is_own_end(database: Option<&PhysicalDatabase>, until: Until) -> bool {
+    matches!(until, Until::Tx(wanted) if database.is_some_and(|one| one.last_tx == Some(wanted)))
 }
 
 /// Lays the log behind that of each database; the last transaction of each after that.
@@ -95,6 +101,14 @@ pub(super) async fn replay(
     let (_, store) = physical(&plan.manifest)?;
     let mut last = BTreeMap::new();
     let mut until = options.until;
+    if is_own_end(store.databases.get(main), until) {
+        // The others, too, stay as the backup has them: their log may be of another timeline.
+        let known = plan
+            .databases
+            .iter()
+            .filter_map(|name| Some((name.clone(), store.databases.get(name)?.last_tx?)));
+        return Ok(known.collect());
+    }
     let main_first = plan.databases.iter().filter(|name| *name == main);
     let others = plan.databases.iter().filter(|name| *name != main);
     for name in main_first.chain(others) {

@@ -10,10 +10,9 @@ use lifeboat_server::{Installation, Server, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::{HEAP_MIB, PAGE_CACHE_MIB, Shown, TrialOptions, check, invariants, scratch, target};
-use crate::physical_restore::{HomeRestoreOptions, HomeRestoreReport, restore_home};
+use crate::physical_restore::{HomeRestoreOptions, HomeRestoreReport, own_end, restore_home};
 use crate::restore::Steps;
 use crate::select::Selector;
-use crate::ship::Until;
 use crate::{Error, Progress, Result};
 
 pub(super) async fn run(
@@ -33,11 +32,10 @@ pub(super) async fn run(
         folder: home.clone(),
         error,
     })?;
-    let last_tx = database.snapshot.as_ref().map(|snapshot| snapshot.last_tx);
     let restoring = HomeRestoreOptions {
         vault: options.vault.clone(),
         backup: Selector::Name(manifest.name.clone()),
-        until: last_tx.map_or(Until::Latest, Until::Tx),
+        until: own_end(manifest),
         home: home.clone(),
         database: None,
         installation: Some(folder.clone()),

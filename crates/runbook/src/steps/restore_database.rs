@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::Progress;
 use lifeboat::format::{BackupName, Compression, Method};
-use lifeboat::physical_restore::{HomeRestoreOptions, Start, plan_home, restore_home};
+use lifeboat::physical_restore::{HomeRestoreOptions, Start, own_end, plan_home, restore_home};
 use lifeboat::restore::{RestoreOptions, restore};
 use lifeboat::select::{Selector, select};
 use lifeboat::ship::Until;
@@ -40,6 +40,10 @@ pub(crate) struct RestoreDatabase {
     /// Up to when its log is replayed, of a physical backup; of an empty text, to its end.
     #[serde(default)]
     until: Template,
+    /// Restores the backup as it is, without the log that was shipped after it: on the way back,
+    /// that log is of the region that was lost, and holds what the other one never had.
+    #[serde(default)]
+    exactly: bool,
     /// Leaves Neo4j's consistency check out.
     #[serde(default)]
     no_check: bool,
@@ -56,11 +60,22 @@ impl RestoreDatabase {
     async fn chosen(&self, cx: &Context<'_>) -> Result<Chosen, StepError> {
         let environment = cx.value(&self.environment, Kind::Environment)?;
         let backup = cx.value(&self.backup, Kind::Backup)?;
-        let name = backup.parse().map_err(|_| StepError::Value(backup.clone()))?;
+        let name: BackupName = backup.parse().map_err(|_| StepError::Value(backup.clone()))?;
         let (region, _) = cx.world.region(&cx.value(&self.vault, Kind::Vault)?).await?;
+        let vault = region.databases().clone();
         let until = cx.value(&self.until, Kind::Moment)?;
-        let until = until.parse::<Timestamp>().map_or(Until::Latest, Until::Time);
-        Ok(Chosen { environment, name, vault: region.databases().clone(), until })
+        if self.exactly && !until.is_empty() {
+            return Err(StepError::Condition {
+                what: "`until` is left out where `exactly` is true".to_owned(),
+                found: format!("until = {until:?}"),
+            });
+        }
+        let until = if self.exactly {
+            own_end(&vault.manifest(&name).await.map_err(lifeboat::Error::from)?)
+        } else {
+            until.parse::<Timestamp>().map_or(Until::Latest, Until::Time)
+        };
+        Ok(Chosen { environment, name, vault, until })
     }
 
     fn home_options(
@@ -158,7 +173,11 @@ impl Action for RestoreDatabase {
     fn describe(&self, cx: &Context<'_>) -> Vec<String> {
         let name = self.environment.show(cx.values);
         let until = self.until.show(cx.values);
-        let until = if until.is_empty() { String::new() } else { format!(", up to {until}") };
+        let until = match until.as_str() {
+            _ if self.exactly => ", exactly as it is".to_owned(),
+            "" => String::new(),
+            until => format!(", up to {until}"),
+        };
         vec![
             format!("verify every byte of {}", self.backup.show(cx.values)),
             format!("restore it into the database of {name}{until}; what is there is kept"),
