@@ -64,13 +64,28 @@ impl Chance {
     }
 }
 
-/// Plays the campaign.
+impl Options {
+    /// A short cut for every run of the tests: a round on each line of Neo4j, both with a shipper.
+    pub(crate) fn short() -> Self {
+        Self { rounds: 2, minutes: 10, seed: 2, transactions: 1, times: 1 }
+    }
+}
+
+/// Builds the program and plays the campaign.
 ///
 /// # Errors
-/// With the first round that does not show what it must; its folder is kept.
+/// As [`play`].
 pub(crate) async fn crash(options: &Options) -> anyhow::Result<()> {
     setup::install_missing()?;
     run(&mut cargo(["build", "--quiet", "--package", "lifeboat-cli"]))?;
+    play(options).await
+}
+
+/// Plays the campaign with the program that is built.
+///
+/// # Errors
+/// With the first round that does not show what it must; its folder is kept.
+pub(crate) async fn play(options: &Options) -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_secs(options.minutes * 60);
     let mut sum = round::Shown::default();
     let mut played = 0;

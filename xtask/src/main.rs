@@ -17,6 +17,7 @@ mod infra;
 mod layers;
 mod run;
 mod setup;
+mod suite;
 mod tally;
 mod test;
 

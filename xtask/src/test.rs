@@ -11,9 +11,9 @@ use std::{
 };
 
 use crate::{
-    deny, infra, layers,
-    run::{cargo, lines, run},
-    setup,
+    crash, deny, infra, layers,
+    run::{cargo, run},
+    setup, suite,
     tally::Tally,
 };
 
@@ -55,7 +55,14 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
         }
         steps.push(step("lints", || check(run(&mut clippy()))));
     }
-    steps.push(step("tests", || tests(&options.cargo)));
+    steps.push(step("tests", || suite::tests(&options.cargo)));
+    if options.cargo.is_empty() {
+        // With the program that the tests were built with: a build of it alone has other features,
+        // and would compile its dependencies once more.
+        let begin = heading("crash campaign");
+        let (tally, note) = check(crash::play(&crash::Options::short()).await);
+        steps.push(Step::taken("crash campaign", begin, tally, note));
+    }
 
     heading("summary");
     let mut sum = Tally::default();
@@ -70,17 +77,25 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if sum.failed == 0 && sum.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn step(name: &'static str, work: impl FnOnce() -> (Tally, String)) -> Step {
-    heading(name);
-    let begin = Instant::now();
-    let (tally, note) = work();
-    let took = begin.elapsed();
-    println!("{name}: {tally} ({:.1} s){note}", took.as_secs_f64());
-    Step { name, tally, note, took }
+impl Step {
+    /// One that is at its end, which is told.
+    fn taken(name: &'static str, begin: Instant, tally: Tally, note: String) -> Self {
+        let took = begin.elapsed();
+        println!("{name}: {tally} ({:.1} s){note}", took.as_secs_f64());
+        Self { name, tally, note, took }
+    }
 }
 
-fn heading(name: &str) {
+fn step(name: &'static str, work: impl FnOnce() -> (Tally, String)) -> Step {
+    let begin = heading(name);
+    let (tally, note) = work();
+    Step::taken(name, begin, tally, note)
+}
+
+/// Announces a step; when it began.
+fn heading(name: &str) -> Instant {
     println!("\n── {name} ──");
+    Instant::now()
 }
 
 /// A check as a test that passed or failed.
@@ -124,34 +139,8 @@ fn clippy() -> std::process::Command {
     ]))
 }
 
-fn tests(arguments: &[String]) -> (Tally, String) {
-    let mut command = build(cargo(["test", "--locked", "--no-fail-fast"]));
-    if arguments.is_empty() {
-        command.arg("--workspace");
-    }
-    command.args(arguments);
-    let mut tally = Tally::default();
-    let result = lines(&mut command, |line| {
-        println!("{line}");
-        tally += Tally::of_line(line).unwrap_or_default();
-    });
-    // A test program that crashed or does not compile has no closing line, but cargo knows.
-    let broken = match result {
-        Ok(success) => !success && tally.failed == 0,
-        Err(error) => {
-            println!("{error:#}");
-            true
-        }
-    };
-    if broken {
-        tally.failed += 1;
-        return (tally, " — cargo test itself failed".to_owned());
-    }
-    (tally, String::new())
-}
-
 /// For a build from scratch that nobody continues, incremental compilation is only slower.
-fn build(mut command: std::process::Command) -> std::process::Command {
+pub(crate) fn build(mut command: std::process::Command) -> std::process::Command {
     if env::var_os("CI").is_some() {
         command.env("CARGO_INCREMENTAL", "0");
     }
