@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat::vault::{Listed, Vault};
+use lifeboat_runbook::predict::Rates;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -48,13 +49,16 @@ pub struct Backup {
     pub relationships: Option<u64>,
     /// The last transaction that is in it.
     pub last_tx: Option<u64>,
+    /// Seconds that a restore of it would take, by what restores for trial have measured.
+    pub predicted_rto_seconds: Option<u64>,
 }
 
-impl From<&Listed> for Backup {
-    fn from(listed: &Listed) -> Self {
+impl Backup {
+    fn of(listed: &Listed, rates: &Rates) -> Self {
         let manifest = listed.manifest.as_ref().ok();
         let database = manifest.and_then(|manifest| manifest.database.as_ref());
         let counts = database.and_then(|database| database.counts.as_ref());
+        let predicted = manifest.and_then(|manifest| rates.restore(manifest, None));
         Self {
             name: listed.name.to_string(),
             created: listed.created(),
@@ -65,6 +69,7 @@ impl From<&Listed> for Backup {
             nodes: counts.map(|counts| counts.nodes),
             relationships: counts.map(|counts| counts.relationships),
             last_tx: database.and_then(|database| database.snapshot).map(|found| found.last_tx),
+            predicted_rto_seconds: predicted.map(|time| time.as_secs()),
         }
     }
 }
@@ -110,10 +115,11 @@ impl Catalog {
         }
         let vault = self.vault.borrow().clone();
         let listed = vault.list().await?;
+        let rates = Rates::of(&listed);
         let backups = Arc::new(Backups {
             vault: vault.to_string(),
             listed: Timestamp::now(),
-            backups: listed.iter().map(Backup::from).collect(),
+            backups: listed.iter().map(|listed| Backup::of(listed, &rates)).collect(),
         });
         *known = Some((Instant::now(), Arc::clone(&backups)));
         Ok(backups)

@@ -279,6 +279,14 @@ impl Facts {
             let what = format!("the newest good backup is {hours} h old; the RPO is {limit} h");
             found.add(Rule::Rpo, "", Severity::Critical, what);
         }
+        let rto = self.limits.objectives.rto.unwrap_or(Objectives::RTO).as_secs();
+        if let Some(predicted) = newest.predicted_rto_seconds.filter(|seconds| *seconds > rto)
+            && !found.has(Rule::Rto)
+        {
+            let name = &newest.name;
+            let what = format!("{name} would take {predicted} s to restore; the RTO is {rto} s");
+            found.add(Rule::Rto, "", Severity::Critical, what);
+        }
         if let Some(replicate) = view(JobKind::Replicate)
             && older(self.limits.objectives.replication.unwrap_or(Objectives::REPLICATION))
             && replicate.last_success.is_none_or(|at| at < newest.created)
@@ -340,6 +348,10 @@ struct Found(Vec<Condition>);
 impl Found {
     fn add(&mut self, rule: Rule, subject: &str, severity: Severity, what: String) {
         self.0.push(Condition { rule, subject: subject.to_owned(), severity, what });
+    }
+
+    fn has(&self, rule: Rule) -> bool {
+        self.0.iter().any(|found| found.rule == rule)
     }
 }
 

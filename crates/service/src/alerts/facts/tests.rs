@@ -44,6 +44,7 @@ fn backup(name: &str, hours: i64, nodes: u64) -> Backup {
         nodes: Some(nodes),
         relationships: Some(nodes * 2),
         last_tx: None,
+        predicted_rto_seconds: Some(1800),
     }
 }
 
@@ -153,6 +154,14 @@ fn each_rule_finds_what_it_is_for() {
         last.details.insert("rto_seconds".to_owned(), json!(3601.5));
     };
     assert_eq!(found(slow), [(Rule::Rto, Critical)]);
+    let grown = |facts: &mut Facts| backups(facts)[0].predicted_rto_seconds = Some(3601);
+    assert_eq!(found(grown), [(Rule::Rto, Critical)]);
+    let both = |facts: &mut Facts| {
+        slow(facts);
+        grown(facts);
+    };
+    assert_eq!(found(both), [(Rule::Rto, Critical)]);
+    assert_eq!(found(|facts| backups(facts)[1].predicted_rto_seconds = Some(3601)), []);
     let away = |facts: &mut Facts| {
         facts.backups = None;
         facts.vault_away = Some((ago(1), "no route".to_owned()));
