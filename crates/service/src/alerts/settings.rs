@@ -1,5 +1,6 @@
 //! What the settings say of alerts, made ready.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use lifeboat::config::Config;
@@ -20,7 +21,7 @@ pub struct Settings {
     pub runbooks: Option<String>,
     /// The home of the server whose logs are shipped.
     pub home: Option<PathBuf>,
-    /// Files of certificates whose end is watched.
+    /// Files of certificates whose end is watched; each once.
     pub certificates: Vec<PathBuf>,
 }
 
@@ -45,9 +46,22 @@ impl From<&Config> for Settings {
             },
             runbooks: section.runbooks.clone(),
             home: config.database.neo4j_home.clone(),
-            certificates: config.service.tls.iter().map(|tls| tls.cert_file.clone()).collect(),
+            certificates: certificates(config),
         }
     }
+}
+
+/// The API's own, and those by which it trusts clients, the database and the vaults: when one has
+/// ended, nobody gets through any more.
+fn certificates(config: &Config) -> Vec<PathBuf> {
+    let tls = config.service.tls.iter();
+    let own = tls.flat_map(|tls| [Some(&tls.cert_file), tls.client_ca_file.as_ref()]);
+    let vaults = [&config.vault.primary, &config.vault.secondary].into_iter().flatten();
+    let trusted = vaults.map(|vault| vault.ca_file.as_ref());
+    let all = own.chain([config.database.ca_file.as_ref()]).chain(trusted);
+    // One may serve for all.
+    let once: BTreeSet<&PathBuf> = all.flatten().collect();
+    once.into_iter().cloned().collect()
 }
 
 impl Settings {
@@ -63,5 +77,25 @@ impl Settings {
         contacts
             .filter_map(|contact| Some(format!("{}: {}", contact.name, contact.reach.as_ref()?)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_certificate_that_the_settings_name_is_watched_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lifeboat.toml");
+        let text = "[database]\nca_file = \"ca.pem\"\n\
+                    [vault.primary]\nurl = \"a\"\nca_file = \"ca.pem\"\n\
+                    [vault.secondary]\nurl = \"b\"\nca_file = \"second.pem\"\n\
+                    [service]\ntls_cert_file = \"tls.pem\"\ntls_key_file = \"tls.key\"\n\
+                    tls_client_ca_file = \"clients.pem\"\n";
+        std::fs::write(&file, text).unwrap();
+        let found = certificates(&Config::load(&file).unwrap());
+        let wanted = ["ca.pem", "clients.pem", "second.pem", "tls.pem"];
+        assert_eq!(found, wanted.map(|name| folder.path().join(name)));
     }
 }
