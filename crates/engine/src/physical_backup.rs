@@ -163,7 +163,9 @@ async fn fill(
     let copied = reader.await.map_err(|panic| Error::Internal(panic.to_string()))?;
     // When the vault fails, the reader only sees that its pieces are no longer taken.
     let finished = stored?;
-    let section = describe(options, server, copied?, progress).await?;
+    let copied = copied?;
+    tracing::info!(passes = copied.passes, clones = copied.cloned, "the store is copied");
+    let section = describe(options, server, copied, progress).await?;
     Ok(Manifest {
         name,
         kind: BackupKind::Database,

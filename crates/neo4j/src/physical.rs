@@ -14,9 +14,13 @@
 //!   none came ([`copy`]). Until then nothing counts: entries that are read again supersede those
 //!   of before.
 //!
+//! Where the file system shares blocks between files, all that is read from clones that it makes at
+//! once ([`clones`]), so that a checkpoint hardly ever comes in between.
+//!
 //! Locks and buffers of the running process (`store_lock`, `database_lock`, `id-buffer*`) are left
 //! out.
 
+mod clones;
 mod copy;
 mod layout;
 mod log;

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod requirements;
 pub mod smtp;
 pub mod tool;
+pub mod volume;
 pub mod zoo;
 
 pub use lifeboat_server::AdminTool;

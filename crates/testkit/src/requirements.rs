@@ -9,6 +9,7 @@ use lifeboat_server::Java;
 
 use crate::Line;
 use crate::dns as knot;
+use crate::volume;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub fn missing() -> Vec<Missing> {
     need(on_path("b3sum"), "b3sum", &["b3sum"]);
     need(knot::daemon().is_some(), "the DNS server Knot", &["knot"]);
     need(on_path("kdig"), "kdig", &["knot-dnsutils"]);
+    need(volume::mkfs().is_some(), "mkfs.xfs", &["xfsprogs"]);
     need(on_path("curl"), "curl", &["curl"]);
     missing
 }

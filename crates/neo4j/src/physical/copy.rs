@@ -17,8 +17,9 @@ use lifeboat_archive::{
 use rustix::fs::SeekFrom;
 use tokio::sync::mpsc;
 
+use super::clones::Clones;
 use super::layout::{Layout, not_a_home};
-use super::log::{self, Cut, LOG_PREFIX, MARGIN};
+use super::log::{self, Cut, LOG_PREFIX, LogFile, MARGIN};
 use super::stamp::Stamp;
 use super::unit::{Source, Unit, units};
 use crate::error::{Error, Result};
@@ -51,6 +52,8 @@ pub struct Copied {
     pub section: PhysicalSection,
     /// How many times a database had to be read, at most; 1 when no checkpoint came in between.
     pub passes: u32,
+    /// Whether clones were read that the file system made, and not the files themselves.
+    pub cloned: bool,
 }
 
 /// Copies all databases of a server that may be running. Blocks: call it on a thread of its own.
@@ -64,12 +67,34 @@ pub fn copy_store(
     pieces: mpsc::Sender<Piece>,
     progress: &Progress,
 ) -> Result<Copied> {
+    copy_by(Clones::of, layout, frames, pieces, progress)
+}
+
+/// How clones are made.
+type Cloning = fn(&[Unit]) -> Result<Option<Clones>>;
+
+fn copy_by(
+    cloning: Cloning,
+    layout: &Layout,
+    frames: &FrameWriter,
+    pieces: mpsc::Sender<Piece>,
+    progress: &Progress,
+) -> Result<Copied> {
     let names = layout.databases()?;
     if names.is_empty() {
         return Err(not_a_home(&layout.home, "its data holds no database"));
     }
-    let mut copier =
-        Copier { frames, pieces, progress, sent: HashMap::new(), read: 0, total: 0, passes: 0 };
+    let mut copier = Copier {
+        cloning,
+        frames,
+        pieces,
+        progress,
+        sent: HashMap::new(),
+        read: 0,
+        total: 0,
+        passes: 0,
+        cloned: true,
+    };
     progress.enter(Phase::Copying);
     let mut databases = BTreeMap::new();
     for name in names {
@@ -85,10 +110,12 @@ pub fn copy_store(
             plugins: layout.digests("plugins")?,
         },
         passes: copier.passes,
+        cloned: copier.cloned,
     })
 }
 
 struct Copier<'a> {
+    cloning: Cloning,
     frames: &'a FrameWriter,
     pieces: mpsc::Sender<Piece>,
     progress: &'a Progress,
@@ -97,6 +124,7 @@ struct Copier<'a> {
     read: u64,
     total: u64,
     passes: u32,
+    cloned: bool,
 }
 
 impl Copier<'_> {
@@ -106,15 +134,28 @@ impl Copier<'_> {
         for pass in 1..=PASSES {
             let checkpoints = log::checkpoints(logs.path())?;
             let newest = logs.checkpoint()?;
-            let whole = self.pass(&store, &format!("data/databases/{name}"))?;
-            if whole && log::checkpoints(logs.path())? == checkpoints {
+            let path = format!("data/databases/{name}");
+            let units = units(&store, &path)?;
+            let clones = (self.cloning)(&units)?;
+            // What is not cloned may change until all of it is read.
+            let whole = match &clones {
+                Some(clones) => clones.whole,
+                None => self.pass(&units, &path, None)?,
+            };
+            if whole
+                && log::checkpoints(logs.path())? == checkpoints
+                && let Some(cut) = log::cut(&logs, newest)?
+            {
+                if let Some(clones) = &clones {
+                    self.pass(&units, &path, Some(clones))?;
+                }
+                self.cloned &= clones.is_some();
                 self.passes = self.passes.max(pass);
                 let prefix = format!("data/transactions/{name}");
                 for (file, content) in checkpoints {
                     let frame = self.frames.entry(format!("{prefix}/{file}"), &content)?;
                     self.send(Piece::Frame(frame))?;
                 }
-                let cut = log::cut(&logs, newest)?;
                 self.log(&cut, &prefix)?;
                 return Ok(cut.database);
             }
@@ -130,15 +171,17 @@ impl Copier<'_> {
     }
 
     /// Reads what has not been read or has changed since. Whether each unit is of one moment.
-    fn pass(&mut self, store: &Path, path: &str) -> Result<bool> {
-        let units = units(store, path)?;
+    fn pass(&mut self, units: &[Unit], path: &str, clones: Option<&Clones>) -> Result<bool> {
         let sources = || units.iter().flat_map(Unit::sources);
         let new = |source: &&Source| !self.sent.contains_key(&source.path);
         let size = |source: &Source| fs::metadata(&source.file).map_or(0, |meta| meta.len());
         self.total += sources().filter(new).map(size).sum::<u64>();
         let mut whole = true;
-        for unit in &units {
-            whole &= self.unit(unit)?;
+        for unit in units {
+            whole &= match clones {
+                Some(clones) => self.cloned_unit(unit, clones)?,
+                None => self.unit(unit)?,
+            };
         }
         let there: HashSet<&str> = sources().map(|source| source.path.as_str()).collect();
         let below = format!("{path}/");
@@ -172,6 +215,16 @@ impl Copier<'_> {
         Ok(whole)
     }
 
+    fn cloned_unit(&mut self, unit: &Unit, clones: &Clones) -> Result<bool> {
+        for source in unit.sources() {
+            match clones.file(source) {
+                Some((file, meta)) => drop(self.opened(source, file, meta)?),
+                None => self.supersede(&source.path)?,
+            }
+        }
+        Ok(true)
+    }
+
     /// Reads a file, unless it is as it was when it was read before. Whether it was there in full.
     fn file(&mut self, source: &Source) -> Result<bool> {
         let failed = || Error::file("read", &source.file);
@@ -184,13 +237,18 @@ impl Copier<'_> {
             Err(error) => return Err(failed()(error)),
         };
         let meta = file.metadata().map_err(failed())?;
-        if self.sent.get(&source.path).is_some_and(|stamp| stamp.is_some_and(|s| s.holds(&meta))) {
+        self.opened(source, &file, &meta)
+    }
+
+    /// The same of a file that is open, of which this is known.
+    fn opened(&mut self, source: &Source, file: &File, meta: &Metadata) -> Result<bool> {
+        if self.sent.get(&source.path).is_some_and(|stamp| stamp.is_some_and(|s| s.holds(meta))) {
             return Ok(true);
         }
-        let stamp = Stamp::of(&meta);
+        let stamp = Stamp::of(meta);
         self.supersede(&source.path)?;
-        let full =
-            self.content(header(&source.path, &meta, meta.len()), &file, meta.len(), source)?;
+        let header = header(&source.path, meta, meta.len());
+        let full = self.content(header, file, meta.len(), source)?;
         self.sent.insert(source.path.clone(), full.then_some(stamp));
         Ok(full)
     }
@@ -249,14 +307,13 @@ impl Copier<'_> {
 
     /// Reads the log, as far as it is written by now.
     fn log(&mut self, cut: &Cut, path: &str) -> Result<()> {
-        for (number, file, bytes) in &cut.files {
-            let opened = File::open(file).map_err(Error::file("read", file))?;
+        for LogFile { number, path: file, file: opened, bytes } in &cut.files {
             let meta = opened.metadata().map_err(Error::file("read", file))?;
             let size = meta.len().min(bytes + MARGIN);
             self.total += size;
             let source =
                 Source { path: format!("{path}/{LOG_PREFIX}{number}"), file: file.clone() };
-            self.content(header(&source.path, &meta, size), &opened, *bytes, &source)?;
+            self.content(header(&source.path, &meta, size), opened, *bytes, &source)?;
         }
         Ok(())
     }
@@ -346,6 +403,7 @@ fn next_hole(file: &File, at: u64, end: u64) -> u64 {
 mod tests {
     use jiff::Timestamp;
     use lifeboat_archive::{Assembler, Compression, Digest, Entry, encode};
+    use lifeboat_testkit::volume::Volume;
 
     use super::*;
 
@@ -365,10 +423,17 @@ mod tests {
         fs::write(home.join("data/transactions/neo4j/checkpoint.0"), number.to_string()).unwrap();
     }
 
+    /// As where the file system knows no clones.
+    const NONE: Cloning = |_| Ok(None);
+
     /// Copies a home in which, in each of the first passes, the server writes a checkpoint. Gives
     /// the entries as the manifest would have them.
-    fn copy_in_a_storm(checkpoints: usize) -> (Result<Copied>, Vec<Entry>) {
-        let home = tempfile::tempdir().unwrap();
+    fn copy_in_a_storm(
+        cloning: Cloning,
+        place: &Path,
+        checkpoints: usize,
+    ) -> (Result<Copied>, Vec<Entry>) {
+        let home = tempfile::tempdir_in(place).unwrap();
         for folder in ["databases", "transactions"] {
             fs::create_dir_all(home.path().join("data").join(folder).join("neo4j")).unwrap();
         }
@@ -402,15 +467,16 @@ mod tests {
                 }
                 assembler.entries().to_vec()
             });
-            let copied = copy_store(&layout, &frames, sender, &Progress::default());
+            let copied = copy_by(cloning, &layout, &frames, sender, &Progress::default());
             (copied, entries.join().unwrap())
         })
     }
 
     #[test]
     fn a_storm_of_checkpoints_is_sat_out() {
-        let (copied, entries) = copy_in_a_storm(3);
-        assert_eq!(copied.unwrap().passes, 4);
+        let (copied, entries) = copy_in_a_storm(NONE, &std::env::temp_dir(), 3);
+        let copied = copied.unwrap();
+        assert_eq!((copied.passes, copied.cloned), (4, false));
         for name in STORES {
             let copies: Vec<_> = entries.iter().filter(|entry| entry.path == store(name)).collect();
             let (counts, before) = copies.split_last().unwrap();
@@ -421,9 +487,25 @@ mod tests {
 
     #[test]
     fn a_storm_of_checkpoints_without_end_is_told() {
-        let error = copy_in_a_storm(usize::MAX).0.unwrap_err();
+        let error = copy_in_a_storm(NONE, &std::env::temp_dir(), usize::MAX).0.unwrap_err();
         assert!(matches!(error, Error::Unsettled { passes: PASSES, .. }), "{error}");
         assert!(error.to_string().contains("raise db.checkpoint.interval.time"), "{error}");
+    }
+
+    #[test]
+    fn clones_are_not_touched_by_a_storm_of_checkpoints() {
+        let volume = match Volume::xfs().unwrap() {
+            Ok(volume) => volume,
+            Err(why) => return eprintln!("not tested, since XFS cannot be mounted: {why}"),
+        };
+        let (copied, entries) = copy_in_a_storm(Clones::of, &volume.path(), usize::MAX);
+        let copied = copied.unwrap();
+        assert_eq!((copied.passes, copied.cloned), (1, true));
+        for name in STORES {
+            let copies: Vec<_> = entries.iter().filter(|entry| entry.path == store(name)).collect();
+            assert_eq!(copies.len(), 1);
+            assert_eq!(copies[0].blake3, Digest::of(&0_usize.to_le_bytes()));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! hold is before it, since Neo4j writes the log first and the log is read last.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,18 +40,32 @@ const TRIES: u32 = 5;
 pub(super) struct Cut {
     /// What the manifest says.
     pub(super) database: PhysicalDatabase,
-    /// The files, by number, and how many bytes of each.
-    pub(super) files: Vec<(u64, PathBuf, u64)>,
+    /// The files.
+    pub(super) files: Vec<LogFile>,
 }
 
-/// Finds what has to be copied of a log, whose newest copied checkpoint is `checkpoint`.
-pub(super) fn cut(logs: &LogFolder, checkpoint: Option<Checkpoint>) -> Result<Cut> {
+/// A file of a log. It is open: a server that prunes its log takes nothing away from who reads it.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    /// How many bytes of it are copied.
+    pub(super) bytes: u64,
+}
+
+/// Finds what has to be copied of a log, whose newest copied checkpoint is `checkpoint`; `None`
+/// when the server has pruned some of it meanwhile, which it does after a checkpoint.
+pub(super) fn cut(logs: &LogFolder, checkpoint: Option<Checkpoint>) -> Result<Option<Cut>> {
     let versions = logs.versions()?;
     // Recovery reads nothing of before.
     let needed = checkpoint.map_or(0, |checkpoint| checkpoint.replay_from.version);
     let first = versions.iter().copied().find(|version| *version >= needed);
     let no_log = || LogError::NoLog { folder: logs.path().to_owned() };
     let first = first.ok_or_else(no_log)?;
+    if checkpoint.is_some() && first > needed {
+        return Ok(None);
+    }
     let header = logs.header(first)?.ok_or_else(no_log)?;
     let mut database = PhysicalDatabase {
         store_format: header.store_format.clone(),
@@ -76,11 +91,16 @@ pub(super) fn cut(logs: &LogFolder, checkpoint: Option<Checkpoint>) -> Result<Cu
     let last = database.log_end;
     let mut files = Vec::new();
     for version in versions.into_iter().filter(|version| (first..=last.version).contains(version)) {
-        let file = logs.file(version);
-        let bytes = if version == last.version { last.offset } else { written_of(&file)? };
-        files.push((version, file, bytes));
+        let path = logs.file(version);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("read", &path)(error)),
+        };
+        let bytes = if version == last.version { last.offset } else { written(&file, &path)? };
+        files.push(LogFile { number: version, path, file, bytes });
     }
-    Ok(Cut { database, files })
+    Ok(Some(Cut { database, files }))
 }
 
 /// Where the last whole transaction ends; `None` when something follows that is not understood.
