@@ -33,6 +33,8 @@ pub mod sites;
 pub mod state;
 pub mod steps;
 pub mod template;
+#[cfg(test)]
+mod testing;
 pub mod value;
 mod world;
 

@@ -6,6 +6,7 @@
 mod azure;
 mod command;
 mod compose;
+mod kubernetes;
 mod systemd;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 pub use command::CommandPlatform;
+pub use kubernetes::Cluster;
 
 /// How often a service is asked that is not yet as it should be.
 const POLL: Duration = Duration::from_millis(500);
@@ -89,6 +91,8 @@ pub enum Platform {
         /// The project; that of the file when not given.
         project: Option<String>,
     },
+    /// Kubernetes: a service is a Deployment or a StatefulSet.
+    Kubernetes(Cluster),
     /// Azure Container Apps: a service is an app.
     AzureContainerApps {
         /// The subscription.
@@ -106,6 +110,8 @@ pub enum Platform {
 pub struct State {
     /// Something of it runs.
     pub running: bool,
+    /// It is all that it was told to be: nothing of it is on its way.
+    pub settled: bool,
     /// How many instances; when known.
     pub replicas: Option<u32>,
     /// What it runs; when known.
@@ -121,14 +127,22 @@ impl fmt::Display for State {
         if let Some(image) = &self.image {
             write!(f, ", {image}")?;
         }
+        if !self.settled {
+            f.write_str(", not ready yet")?;
+        }
         Ok(())
     }
 }
 
 impl Platform {
     pub(crate) fn resolve(&mut self, folder: &Path) {
-        if let Self::Compose { file, .. } = self {
-            *file = folder.join(&*file);
+        let path = match self {
+            Self::Compose { file, .. } => Some(file),
+            Self::Kubernetes(cluster) => cluster.kubeconfig.as_mut(),
+            _ => None,
+        };
+        if let Some(path) = path {
+            *path = folder.join(&*path);
         }
     }
 
@@ -138,6 +152,7 @@ impl Platform {
             Self::Command(_) => "commands",
             Self::Systemd { .. } => "systemd",
             Self::Compose { .. } => "Docker Compose",
+            Self::Kubernetes(_) => "Kubernetes",
             Self::AzureContainerApps { .. } => "Azure Container Apps",
         }
     }
@@ -153,6 +168,7 @@ impl Platform {
             Self::Compose { file, project } => {
                 compose::state(file, project.as_deref(), service).await
             }
+            Self::Kubernetes(cluster) => cluster.workload(service).await?.state().await,
             Self::AzureContainerApps { .. } => azure::App::of(self, service).state().await,
         }
     }
@@ -168,6 +184,7 @@ impl Platform {
             Self::Compose { file, project } => {
                 compose::act(file, project.as_deref(), &["stop"], "stop", service).await?;
             }
+            Self::Kubernetes(cluster) => cluster.workload(service).await?.stop().await?,
             Self::AzureContainerApps { .. } => azure::App::of(self, service).stop().await?,
         }
         self.until(service, patience, "stopped", |state| !state.running).await
@@ -191,9 +208,10 @@ impl Platform {
                 )
                 .await?;
             }
+            Self::Kubernetes(cluster) => cluster.workload(service).await?.start().await?,
             Self::AzureContainerApps { .. } => azure::App::of(self, service).start().await?,
         }
-        self.until(service, patience, "running", |state| state.running).await
+        self.until(service, patience, "running", |state| state.running && state.settled).await
     }
 
     /// Gives a service so many instances.
@@ -223,13 +241,15 @@ impl Platform {
                 let words = ["up", "-d", "--no-deps", "--no-recreate", "--scale", &scale];
                 compose::act(file, project.as_deref(), &words, "scale", service).await?;
             }
+            Self::Kubernetes(cluster) => cluster.workload(service).await?.scale(replicas).await?,
             Self::AzureContainerApps { .. } => {
                 azure::App::of(self, service).scale(replicas).await?;
             }
         }
         let wanted = format!("{count} instances");
-        self.until(service, patience, &wanted, |state| state.replicas.is_none_or(|r| r == replicas))
-            .await
+        let so_many =
+            |state: &State| state.settled && state.replicas.is_none_or(|found| found == replicas);
+        self.until(service, patience, &wanted, so_many).await
     }
 
     /// Has a service run an image.
@@ -256,11 +276,13 @@ impl Platform {
             Self::Compose { file, project } => {
                 compose::deploy(file, project.as_deref(), service, image).await?;
             }
+            Self::Kubernetes(cluster) => cluster.workload(service).await?.deploy(image).await?,
             Self::AzureContainerApps { .. } => azure::App::of(self, service).deploy(image).await?,
         }
         let wanted = format!("running {image}");
-        let runs =
-            |state: &State| state.running && state.image.as_deref().is_none_or(|i| i == image);
+        let runs = |state: &State| {
+            state.running && state.settled && state.image.as_deref().is_none_or(|i| i == image)
+        };
         self.until(service, patience, &wanted, runs).await
     }
 
@@ -275,8 +297,16 @@ impl Platform {
             return Ok(());
         }
         let began = Instant::now();
+        // Who has to log in does so once.
+        let workload = match self {
+            Self::Kubernetes(cluster) => Some(cluster.workload(service).await?),
+            _ => None,
+        };
         loop {
-            let found = self.state(service).await?;
+            let found = match &workload {
+                Some(workload) => workload.state().await?,
+                None => self.state(service).await?,
+            };
             if is(&found) {
                 return Ok(());
             }

@@ -1,81 +1,29 @@
 //! Against a small server that answers as the published interface does: Azure itself is not here.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use lifeboat_testkit::dns::Dns;
 
 use super::*;
 use crate::platform::Platform;
+use crate::testing::Server;
 
-/// An answer: status, headers, in which `HERE` stands for the server, and body.
-type Answer = (&'static str, Vec<(&'static str, String)>, String);
-
-/// A server that gives these answers in turn, and remembers what was asked: method, address, token
-/// and body.
-struct Server {
-    endpoint: String,
-    asked: Arc<Mutex<Vec<String>>>,
+fn login(server: &Server) -> Login {
+    Login {
+        token_command: Some(vec!["echo".to_owned(), "SECRET".to_owned()]),
+        client_id: None,
+        endpoint: Some(server.endpoint.clone()),
+    }
 }
 
-impl Server {
-    async fn start(answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (known, here) = (Arc::clone(&asked), endpoint.clone());
-        tokio::spawn(async move {
-            for (status, headers, body) in answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut text = Vec::new();
-                let mut buffer = [0; 4096];
-                loop {
-                    let read = stream.read(&mut buffer).await.unwrap();
-                    text.extend_from_slice(&buffer[..read]);
-                    let words = String::from_utf8_lossy(&text).into_owned();
-                    let Some((head, rest)) = words.split_once("\r\n\r\n") else { continue };
-                    let length = head
-                        .to_ascii_lowercase()
-                        .lines()
-                        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
-                        .unwrap_or(0);
-                    if rest.len() >= length {
-                        let first = head.lines().next().unwrap();
-                        let first = first.trim_end_matches(" HTTP/1.1");
-                        let token = if head.contains("earer SECRET") { "" } else { " (no token)" };
-                        known.lock().unwrap().push(format!("{first}{token} {rest}").trim().into());
-                        break;
-                    }
-                }
-                let mut answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n",
-                    body.len()
-                );
-                for (name, value) in headers {
-                    let _ = write!(answer, "{name}: {}\r\n", value.replace("HERE", &here));
-                }
-                let _ = stream.write_all(format!("{answer}\r\n{body}").as_bytes()).await;
-                let _ = stream.shutdown().await;
-            }
-        });
-        Self { endpoint, asked }
-    }
-
-    fn login(&self) -> Login {
-        Login {
-            token_command: Some(vec!["echo".to_owned(), "SECRET".to_owned()]),
-            client_id: None,
-            endpoint: Some(self.endpoint.clone()),
-        }
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
+/// What was asked: method, address and body.
+fn asked(server: &Server) -> Vec<String> {
+    let line = |request: &crate::testing::Request| {
+        let token = if request.has_token("SECRET") { "" } else { " (no token)" };
+        let text = format!("{} {}{token} {}", request.method, request.path, request.body);
+        text.trim().to_owned()
+    };
+    server.asked().iter().map(line).collect()
 }
 
 fn soon() -> (&'static str, String) {
@@ -84,16 +32,16 @@ fn soon() -> (&'static str, String) {
 
 #[tokio::test]
 async fn long_work_is_waited_for() {
-    let server = Server::start(vec![
+    let server = Server::script(vec![
         ("429 Too Many Requests", vec![soon()], String::new()),
         ("202 Accepted", vec![soon(), ("location", "HERE/operations/1".to_owned())], String::new()),
         ("200 OK", vec![soon()], r#"{"status":"InProgress"}"#.to_owned()),
         ("200 OK", vec![], r#"{"status":"Succeeded"}"#.to_owned()),
     ])
     .await;
-    server.login().call(Method::POST, "/app/stop?api-version=1", None).await.unwrap().unwrap();
+    login(&server).call(Method::POST, "/app/stop?api-version=1", None).await.unwrap().unwrap();
     assert_eq!(
-        server.asked(),
+        asked(&server),
         [
             "POST /app/stop?api-version=1",
             "POST /app/stop?api-version=1",
@@ -107,7 +55,7 @@ async fn long_work_is_waited_for() {
 async fn what_fails_is_told_without_the_token() {
     let denied = r#"{"error":{"code":"AuthorizationFailed","message":"no right"}}"#.to_owned();
     let failed = r#"{"status":"Failed","error":{"code":"X","message":"it broke"}}"#.to_owned();
-    let server = Server::start(vec![
+    let server = Server::script(vec![
         ("403 Forbidden", vec![], denied),
         ("404 Not Found", vec![], String::new()),
         ("200 OK", vec![], failed),
@@ -118,7 +66,7 @@ async fn what_fails_is_told_without_the_token() {
         ),
     ])
     .await;
-    let login = server.login();
+    let login = login(&server);
     let error = login.call(Method::GET, "/a", None).await.unwrap_err().0;
     assert!(error.contains("AuthorizationFailed: no right; give the identity a role"), "{error}");
     assert!(!error.contains("SECRET"));
@@ -127,7 +75,7 @@ async fn what_fails_is_told_without_the_token() {
     assert!(error.contains("it broke"), "{error}");
     let error = login.call(Method::GET, "/d", None).await.unwrap_err().0;
     assert!(error.contains("another place"), "{error}");
-    assert_eq!(server.asked().len(), 4, "no token goes to another place");
+    assert_eq!(asked(&server).len(), 4, "no token goes to another place");
 }
 
 #[tokio::test]
@@ -136,7 +84,7 @@ async fn an_app_is_given_its_image_and_keeps_the_rest() {
         "template":{"containers":[{"name":"api","image":"story:1","env":[{"name":"A"}]}],
         "scale":{"minReplicas":2}}}}"#;
     let after = app.replace("story:1", "story:2");
-    let server = Server::start(vec![
+    let server = Server::script(vec![
         ("200 OK", vec![], app.to_owned()),
         ("200 OK", vec![], "{}".to_owned()),
         ("200 OK", vec![], "{}".to_owned()),
@@ -147,13 +95,13 @@ async fn an_app_is_given_its_image_and_keeps_the_rest() {
     let platform = Platform::AzureContainerApps {
         subscription: "s".to_owned(),
         resource_group: "g".to_owned(),
-        login: server.login(),
+        login: login(&server),
     };
     platform.deploy("api", "story:2", Duration::from_secs(30)).await.unwrap();
     let state = platform.state("api").await.unwrap();
     assert_eq!(state.image.as_deref(), Some("story:2"));
     assert_eq!((state.running, state.replicas), (true, Some(2)));
-    let asked = server.asked();
+    let asked = asked(&server);
     let path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.App/containerApps/api";
     assert_eq!(asked[0], format!("GET {path}?api-version=2025-01-01"));
     let patch = asked[1].strip_prefix(&format!("PATCH {path}?api-version=2025-01-01 ")).unwrap();
@@ -169,7 +117,7 @@ async fn an_app_is_given_its_image_and_keeps_the_rest() {
 #[tokio::test]
 async fn a_name_of_azure_dns_is_changed_in_order() {
     use crate::dns::{Provider, Target, Zone};
-    let server = Server::start(vec![
+    let server = Server::script(vec![
         ("204 No Content", vec![], String::new()),
         ("404 Not Found", vec![], String::new()),
         ("200 OK", vec![], "{}".to_owned()),
@@ -185,14 +133,14 @@ async fn a_name_of_azure_dns_is_changed_in_order() {
             subscription: "s".to_owned(),
             resource_group: "g".to_owned(),
             zone: "example.com".to_owned(),
-            login: server.login(),
+            login: login(&server),
         },
     };
     let target = Target::Addresses(vec!["192.0.2.7".parse().unwrap()]);
     // The server of the zone hears nothing of it, and that is told.
     let error = zone.point(&target, Duration::ZERO).await.unwrap_err().to_string();
     assert!(error.contains("192.0.2.7") && error.contains("192.0.2.1"), "{error}");
-    let asked = server.asked();
+    let asked = asked(&server);
     let path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/example.com";
     assert_eq!(asked[0], format!("DELETE {path}/AAAA/www?api-version=2018-05-01"));
     assert_eq!(asked[1], format!("DELETE {path}/CNAME/www?api-version=2018-05-01"));

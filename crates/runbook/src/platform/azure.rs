@@ -88,7 +88,8 @@ fn read(app: &Value) -> State {
     let settled = properties["provisioningState"].as_str() == Some("Succeeded");
     let template = &properties["template"];
     State {
-        running: running && settled,
+        running,
+        settled,
         replicas: template["scale"]["minReplicas"].as_u64().and_then(|n| u32::try_from(n).ok()),
         image: template["containers"][0]["image"].as_str().map(ToOwned::to_owned),
     }

@@ -83,7 +83,7 @@ impl CommandPlatform {
             });
         }
         let output = run("look at", service, &fill(&self.status, service, &[])).await?;
-        Ok(State { running: output.status.success(), ..State::default() })
+        Ok(State { running: output.status.success(), settled: true, ..State::default() })
     }
 }
 

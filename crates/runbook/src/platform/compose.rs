@@ -70,6 +70,7 @@ fn read(text: &str) -> State {
         containers.iter().filter(|container| container["State"] == "running").collect();
     State {
         running: !running.is_empty(),
+        settled: true,
         replicas: u32::try_from(running.len()).ok(),
         image: running.first().and_then(|container| Some(container["Image"].as_str()?.to_owned())),
     }

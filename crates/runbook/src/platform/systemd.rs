@@ -24,7 +24,7 @@ pub(super) async fn state(user: bool, unit: &str) -> Result<State, PlatformError
     match (output.status.success(), value("LoadState")) {
         (true, Some("loaded")) => {
             let running = matches!(value("ActiveState"), Some("active" | "reloading"));
-            Ok(State { running, ..State::default() })
+            Ok(State { running, settled: true, ..State::default() })
         }
         (true, load) => Err(PlatformError::Service {
             action: "look at",

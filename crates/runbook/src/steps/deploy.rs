@@ -78,17 +78,22 @@ impl Action for Deploy {
     async fn check(&self, cx: &Context<'_>) -> Vec<Finding> {
         let found = async {
             let name = cx.value(&self.environment, Kind::Environment)?;
-            let services = services::of(cx, &name, None)?.map_or(0, |(_, services)| services.len());
+            let services = services::of(cx, &name, None)?;
+            let count = services.map_or(0, |(_, services)| services.len());
             // The list itself comes with the configuration.
-            Ok::<_, StepError>(match list_of(cx, &name)? {
-                None => Finding::ok(format_args!("{services} services are started as they are")),
+            let mut found = vec![match list_of(cx, &name)? {
+                None => Finding::ok(format_args!("{count} services are started as they are")),
                 Some(list) => {
-                    Finding::ok(format_args!("{services} services, images in {}", list.display()))
+                    Finding::ok(format_args!("{count} services, images in {}", list.display()))
                 }
-            })
+            }];
+            if let Some((platform, services)) = services {
+                found.extend(services::look(platform, &name, services).await);
+            }
+            Ok::<_, StepError>(found)
         };
         match found.await {
-            Ok(finding) => vec![finding],
+            Ok(found) => found,
             Err(error @ StepError::NotYet { .. }) => vec![Finding::unknown(error)],
             Err(error) => vec![Finding::failed(error)],
         }

@@ -55,6 +55,19 @@ pub(super) fn of<'a>(
     Ok(Some((platform, services)))
 }
 
+/// What each service is now.
+pub(super) async fn look(platform: &Platform, name: &str, services: &[String]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for service in services {
+        found.push(match platform.state(service).await {
+            Ok(state) => Finding::ok(format_args!("{service} of {name} is {state}")),
+            // Before a disaster is over, much does not answer.
+            Err(error) => Finding::unknown(error),
+        });
+    }
+    found
+}
+
 impl Services {
     fn word(&self) -> &'static str {
         match self.action {
@@ -135,17 +148,7 @@ impl Action for Services {
         match of(cx, &name, self.chosen.as_deref()) {
             Err(error) => vec![Finding::failed(error)],
             Ok(None) => Vec::new(),
-            Ok(Some((platform, services))) => {
-                let mut found = Vec::new();
-                for service in services {
-                    found.push(match platform.state(service).await {
-                        Ok(state) => Finding::ok(format_args!("{service} of {name} is {state}")),
-                        // Before a disaster is over, much does not answer.
-                        Err(error) => Finding::unknown(error),
-                    });
-                }
-                found
-            }
+            Ok(Some((platform, services))) => look(platform, &name, services).await,
         }
     }
 
