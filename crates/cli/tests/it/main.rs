@@ -7,6 +7,7 @@
 
 mod bulk;
 mod configuration;
+mod diagnose;
 mod disaster;
 mod faults;
 mod homes;

@@ -7,7 +7,7 @@ use lifeboat_testkit::{Line, Neo4j};
 use crate::support::{Ran, database, files, lifeboat};
 
 /// Settings with an installation, and an invariant on the number of nodes.
-fn settings(folder: &Path, server: &Neo4j, nodes: u64) {
+pub(crate) fn settings(folder: &Path, server: &Neo4j, nodes: u64) {
     let installation = server.installation();
     let text = format!(
         "[vault.primary]\nurl = \"vault\"\n[verify]\nneo4j = \"{}\"\njava = \"{}\"\n\
