@@ -86,6 +86,9 @@ pub enum StepError {
         /// How it failed.
         why: String,
     },
+    /// People who should hear of it.
+    #[error("nobody could be told: {0}")]
+    Untold(String),
     /// A file.
     #[error("cannot {action} {}: {error}", path.display())]
     File {

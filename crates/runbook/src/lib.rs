@@ -24,6 +24,7 @@ pub mod issues;
 pub mod journal;
 pub mod library;
 pub mod measure;
+pub mod messenger;
 pub mod platform;
 pub mod predict;
 mod provision;

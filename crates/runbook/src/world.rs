@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::dns::Zone;
 use crate::error::{Error, Result, StepError};
 use crate::journal::{Journals, Place};
+use crate::messenger::Messenger;
 use crate::sites::{Environment, Sites};
 use crate::template::{Reference, Values};
 
@@ -40,6 +41,8 @@ pub struct World {
     pub sites: Sites,
     /// The drill that it is for.
     pub drill: Option<Drilling>,
+    /// Tells people, when somebody has handed in what can.
+    pub messenger: Option<Arc<dyn Messenger>>,
     vaults: Option<Vaults>,
     state: PathBuf,
     journals: OnceLock<Journals>,
@@ -50,7 +53,21 @@ impl World {
     pub fn new(config: Config, sites: Sites) -> Self {
         let vaults = config.vaults();
         let state = sites.runbooks.state.clone().unwrap_or_else(state_folder);
-        Self { config, sites, drill: None, vaults, state, journals: OnceLock::new() }
+        Self {
+            config,
+            sites,
+            drill: None,
+            messenger: None,
+            vaults,
+            state,
+            journals: OnceLock::new(),
+        }
+    }
+
+    /// As it is, and able to tell people.
+    #[must_use]
+    pub fn with_messenger(self, messenger: Arc<dyn Messenger>) -> Self {
+        Self { messenger: Some(messenger), ..self }
     }
 
     /// The folder of journals on this machine.

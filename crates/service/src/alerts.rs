@@ -14,6 +14,7 @@ pub mod book;
 pub mod channel;
 pub mod deliver;
 pub mod facts;
+pub mod messenger;
 pub mod notice;
 pub mod rule;
 pub mod settings;
@@ -84,6 +85,7 @@ impl Handle {
             alerts: Vec::new(),
             contacts: settings.reach(),
             runbooks: None,
+            message: None,
         };
         let wanted = |name: &String| only.is_none_or(|only| only == name);
         let sending = settings.channels.iter().filter(|(name, _)| wanted(name)).map(

@@ -92,7 +92,7 @@ pub async fn serve(options: Options) -> Result<()> {
     let lease = Arc::new(VaultLease::new(equipment.vault.clone(), pace));
     let reason = "it has just begun".to_owned();
     let (role, seen) = watch::channel(Role::Follower { leader: None, reason });
-    let instance = settings.instance.clone().unwrap_or_else(host);
+    let instance = name_of(settings);
     let scheduler = Scheduler {
         clock: Arc::clone(&clock),
         store: Arc::clone(&store),
@@ -247,8 +247,10 @@ fn lock(state: &Path) -> Result<File> {
     }
 }
 
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// The name of an instance: that of its machine when not given.
+pub(crate) fn name_of(settings: &ServiceSection) -> String {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    settings.instance.clone().unwrap_or_else(host)
 }
 
 #[cfg(test)]

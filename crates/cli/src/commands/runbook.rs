@@ -1,6 +1,7 @@
 //! `lifeboat runbook`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use lifeboat::ExitCode;
@@ -10,6 +11,7 @@ use lifeboat_runbook::{
     Ending, Error, Observer, Ran, RunOptions, Runbook, World, abort, approve, find, library, plan,
     read, resume, run as carry_out, runs, settle, sites::Sites,
 };
+use lifeboat_service::alerts::messenger::Announcer;
 
 use super::{Running, Session};
 use crate::args::{
@@ -42,7 +44,8 @@ pub(super) fn world(session: &Session) -> Result<World> {
         Some(path) => Sites::load(path)?,
         None => Sites::default(),
     };
-    Ok(World::new(session.settings.file.clone(), sites))
+    let config = &session.settings.file;
+    Ok(World::new(config.clone(), sites).with_messenger(Arc::new(Announcer::new(config))))
 }
 
 /// Inputs by name; the last of a name counts.

@@ -33,6 +33,8 @@ pub enum Kind {
     Resolved,
     /// Somebody tries the channel.
     Test,
+    /// A runbook says something.
+    Message,
 }
 
 /// What one contact is told at once.
@@ -65,6 +67,9 @@ pub struct Notice {
     pub contacts: Vec<String>,
     /// Where the runbooks are.
     pub runbooks: Option<String>,
+    /// What is said, in a notice of no alerts.
+    #[serde(default)]
+    pub message: Option<String>,
 }
 
 /// Who is told, and when.

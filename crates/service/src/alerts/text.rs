@@ -16,7 +16,7 @@ pub(super) fn severity(notice: &Notice) -> Severity {
 /// The subject, on one line.
 pub(super) fn subject(notice: &Notice) -> String {
     let what = match notice.alerts.as_slice() {
-        [] => "this is a test".to_owned(),
+        [] => notice.message.clone().unwrap_or_else(|| "this is a test".to_owned()),
         [alert] => alert.what.clone(),
         all => format!("{} alerts: {}", all.len(), keys(all)),
     };
@@ -28,6 +28,7 @@ pub(super) fn subject(notice: &Notice) -> String {
 fn label(notice: &Notice) -> String {
     match notice.kind {
         Kind::Test => "TEST: ".to_owned(),
+        Kind::Message => String::new(),
         Kind::Resolved => "resolved: ".to_owned(),
         Kind::New => format!("{}: ", severity(notice).name().to_uppercase()),
         Kind::Repeat => format!("still {}: ", severity(notice).name().to_uppercase()),
@@ -66,7 +67,9 @@ pub(super) fn facts(alert: &Alert, runbooks: Option<&str>) -> Vec<(&'static str,
 /// All of it, as plain text.
 pub(super) fn body(notice: &Notice) -> String {
     let mut text = String::new();
-    if notice.alerts.is_empty() {
+    if let Some(message) = &notice.message {
+        let _ = writeln!(text, "{message}\n");
+    } else if notice.alerts.is_empty() {
         text.push_str("This is a test of the channel: nothing is wrong.\n");
     }
     for alert in &notice.alerts {

@@ -343,6 +343,7 @@ impl Life {
             alerts,
             contacts: settings.reach(),
             runbooks: settings.runbooks.clone(),
+            message: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! `drill`: a runbook rehearsed and measured, as `lifeboat drill run` does.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lifeboat::ExitCode;
 use lifeboat::config::Config;
@@ -10,6 +12,7 @@ use lifeboat_runbook::{Agreeing, Ending, World, find};
 use serde_json::json;
 
 use super::details;
+use crate::alerts::messenger::Announcer;
 use crate::job::{Job, JobError, Report, RunContext};
 
 /// The settings.
@@ -31,7 +34,8 @@ fn failed(error: &lifeboat_runbook::Error) -> JobError {
 #[async_trait]
 impl Job for Drill {
     async fn run(&self, run: &RunContext) -> Result<Report, JobError> {
-        let mut world = World::new(self.config.clone(), self.sites.clone());
+        let mut world = World::new(self.config.clone(), self.sites.clone())
+            .with_messenger(Arc::new(Announcer::new(&self.config)));
         let name = self.sites.drill.runbook.as_deref().unwrap_or("region");
         let runbook = find(&world, name).map_err(|error| failed(&error))?;
         let options =

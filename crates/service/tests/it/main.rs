@@ -6,5 +6,6 @@ mod alerts;
 mod api;
 mod formats;
 mod receiver;
+mod runbooks;
 mod support;
 mod year;

@@ -64,7 +64,7 @@ fn equipment(settings: &Path) -> Result<Equipment, String> {
     let folder = settings.parent().unwrap().to_owned();
     Ok(Equipment {
         config,
-        sites: lifeboat_runbook::sites::Sites::default(),
+        sites: lifeboat_runbook::sites::Sites::load(settings).map_err(|error| error.to_string())?,
         folder,
         target: None,
         vaults,

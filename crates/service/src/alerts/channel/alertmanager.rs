@@ -29,7 +29,13 @@ impl Channel for Alertmanager {
 /// All alerts of a notice.
 fn alerts(notice: &Notice) -> Value {
     if notice.alerts.is_empty() {
-        let labels = json!({ "alertname": "LifeboatTest", "severity": "info" });
+        // Two messages are two alerts; two tests need not be.
+        let labels = match &notice.message {
+            Some(_) => {
+                json!({ "alertname": "LifeboatMessage", "severity": "info", "id": notice.id })
+            }
+            None => json!({ "alertname": "LifeboatTest", "severity": "info" }),
+        };
         return json!([{
             "labels": labels,
             "annotations": { "summary": text::subject(notice) },

@@ -26,9 +26,9 @@ impl Channel for PagerDuty {
             http::post(url, &event(&key, notice, alert), &[]).await?;
         }
         if notice.alerts.is_empty() {
-            // Nobody must be called for a test: it is over as soon as it is there.
+            // Nobody must be called for what needs no act: it is over as soon as it is there.
             for action in ["trigger", "resolve"] {
-                http::post(url, &test(&key, notice, action), &[]).await?;
+                http::post(url, &news(&key, notice, action), &[]).await?;
             }
         }
         Ok(())
@@ -61,14 +61,16 @@ fn event(key: &str, notice: &Notice, alert: &Alert) -> Value {
     })
 }
 
-fn test(key: &str, notice: &Notice, action: &str) -> Value {
+/// The event of a test or a message.
+fn news(key: &str, notice: &Notice, action: &str) -> Value {
+    let what = if notice.message.is_some() { "message" } else { "test" };
     json!({
         "routing_key": key,
         "event_action": action,
-        "dedup_key": format!("lifeboat/test/{}", notice.id),
+        "dedup_key": format!("lifeboat/{what}/{}", notice.id),
         "client": "Lifeboat",
         "payload": {
-            "summary": text::subject(notice),
+            "summary": text::cut(&text::subject(notice), SUMMARY),
             "source": notice.instance,
             "severity": "info",
         },

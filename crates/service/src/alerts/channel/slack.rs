@@ -33,6 +33,10 @@ fn message(notice: &Notice) -> Value {
     let subject = text::subject(notice);
     let header = json!({ "type": "plain_text", "text": text::cut(&subject, HEADER) });
     let mut blocks = vec![json!({ "type": "header", "text": header })];
+    if let Some(message) = &notice.message {
+        let words = json!({ "type": "plain_text", "text": text::cut(message, SECTION) });
+        blocks.push(json!({ "type": "section", "text": words }));
+    }
     for alert in notice.alerts.iter().take(ALERTS) {
         let mut words = format!("*{}*", escape(&alert.what));
         // Writing to a string does not fail.

@@ -27,6 +27,7 @@ impl Channel for Teams {
 fn message(notice: &Notice) -> Value {
     let color = match (notice.kind, text::severity(notice)) {
         (Kind::Resolved | Kind::Test, _) => "Good",
+        (Kind::Message, _) => "Accent",
         (_, Severity::Critical) => "Attention",
         (_, Severity::Warning) => "Warning",
         (_, Severity::Info) => "Accent",

@@ -38,6 +38,7 @@ fn body(notice: &Notice) -> String {
         "at": notice.at,
         "severity": text::severity(notice),
         "subject": text::subject(notice),
+        "message": notice.message,
         "alerts": notice.alerts,
         "contacts": notice.contacts,
     })

@@ -102,6 +102,7 @@ impl Bench {
             alerts: Vec::new(),
             contacts: Vec::new(),
             runbooks: None,
+            message: None,
         };
         let notices =
             channels.iter().map(|channel| ((*channel).to_owned(), notice.clone())).collect();
