@@ -3,13 +3,23 @@
 //! A certificate tells how long each part of a trial took, and its manifest how much there was to
 //! do. Of each part the time for a byte is the median over the newest certificates of the same
 //! method; starting a server takes the same time whatever the size. Nothing is predicted that was
-//! never measured.
+//! never measured, but for shipped log: see `replay`.
+
+mod replay;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lifeboat::format::{Certificate, Manifest, Method};
+use lifeboat::ship::{Until, Window};
 use lifeboat::vault::{Certified, Listed, Vault};
+
+use replay::Replay;
+pub use replay::log_bytes;
+pub(crate) use replay::{LOG_BYTES, PARTS, words};
+
+use crate::steps::choose;
 
 /// The newest certificates count, no more: machines and networks change.
 const NEWEST: usize = 10;
@@ -18,6 +28,7 @@ const NEWEST: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rates {
     by_method: BTreeMap<&'static str, Rate>,
+    replay: Replay,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +39,38 @@ struct Rate {
     per_byte: f64,
     /// How many trials it is from.
     trials: usize,
+}
+
+/// The newest point that can be recovered to, and how long that will take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predicted {
+    /// The backup that it begins with.
+    pub backup: String,
+    /// The point: all that was committed before is there.
+    pub reaches: Timestamp,
+    /// How long it will take; `None` when nothing like it was ever tried.
+    pub took: Option<Duration>,
+    /// How many bytes of log in the vault are replayed.
+    pub log_bytes: u64,
+    /// Whether the time of log was measured; else it is a cautious guess.
+    pub log_was_measured: bool,
+}
+
+/// How long a recovery to the newest point of a vault will take. `None` when there is no backup of
+/// a database.
+pub async fn newest(vault: &Vault, listed: &[Listed], windows: &[Window]) -> Option<Predicted> {
+    let point = choose(listed, windows, None, false)?;
+    let manifests = listed.iter().filter_map(|one| one.manifest.as_ref().ok());
+    let manifest = manifests.into_iter().find(|one| one.name.to_string() == point.backup)?;
+    let rates = Rates::of(listed).with_runs(vault).await;
+    let log = log_bytes(vault, manifest, Until::Latest).await;
+    Some(Predicted {
+        took: rates.restore(manifest, log),
+        backup: point.backup,
+        reaches: point.reaches,
+        log_bytes: log.unwrap_or(0),
+        log_was_measured: rates.log_was_measured(),
+    })
 }
 
 /// Parts that take the same time whatever the size.
@@ -63,12 +106,18 @@ fn median(mut all: Vec<f64>) -> f64 {
 }
 
 impl Rates {
-    /// What the trials of a vault have measured.
+    /// What the trials of a vault have measured, and the runs whose journals are in it.
     ///
     /// # Errors
     /// When the vault does not answer.
     pub async fn measured(vault: &Vault) -> Result<Self, lifeboat::Error> {
-        Ok(Self::of(&vault.list().await?))
+        Ok(Self::of(&vault.list().await?).with_runs(vault).await)
+    }
+
+    /// As it is, with what runs have measured whose journals are in a vault.
+    #[must_use]
+    pub async fn with_runs(self, vault: &Vault) -> Self {
+        Self { replay: Replay::of_vault(vault).await, ..self }
     }
 
     /// What the trials of a list have measured; the list has the newest first.
@@ -90,15 +139,35 @@ impl Rates {
             fixed: median(all.iter().map(|one| one.0).collect()),
             per_byte: median(all.iter().map(|one| one.1).collect()),
         };
-        Self { by_method: found.into_iter().map(|(method, all)| (method, rate(all))).collect() }
+        Self {
+            by_method: found.into_iter().map(|(method, all)| (method, rate(all))).collect(),
+            replay: Replay::default(),
+        }
     }
 
     /// How long a restore of a backup will take, with so many bytes of log to replay; `None` when
     /// nothing like it was ever tried.
     pub fn restore(&self, manifest: &Manifest, log_bytes: Option<u64>) -> Option<Duration> {
         let rate = self.by_method.get(method_of(manifest)?)?;
-        let bytes = size_of(manifest) + log_bytes.unwrap_or(0);
-        Duration::try_from_secs_f64(rate.fixed + rate.per_byte * bytes as f64).ok()
+        let backup = rate.per_byte * size_of(manifest) as f64;
+        let log = self.replay.per_byte * log_bytes.unwrap_or(0) as f64;
+        Duration::try_from_secs_f64(rate.fixed + backup + log).ok()
+    }
+
+    /// As [`restore`](Self::restore), with the log in a vault that leads to a point.
+    pub async fn recover(
+        &self,
+        vault: &Vault,
+        manifest: &Manifest,
+        until: Until,
+    ) -> Option<Duration> {
+        self.by_method.get(method_of(manifest)?)?;
+        self.restore(manifest, log_bytes(vault, manifest, until).await)
+    }
+
+    /// Whether the time of shipped log was measured; else it is a cautious guess.
+    pub fn log_was_measured(&self) -> bool {
+        self.replay.measured
     }
 
     /// How many trials the prediction for a backup stands on.

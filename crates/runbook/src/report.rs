@@ -246,18 +246,22 @@ impl Trend {
         if self.drills.is_empty() {
             text.push_str("None yet; `lifeboat drill run corruption` makes the first.\n");
         } else {
-            text.push_str("| Run | Ended | RTO | RPO | Predicted | |\n|---|---|---|---|---|---|\n");
+            text.push_str(
+                "| Run | Ended | RTO | RPO | Predicted | Off by | |\n|---|---|---|---|---|---|---|\n",
+            );
         }
         for one in &self.drills {
             let missed = one.missed();
+            let error = one.prediction_error();
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} |",
                 one.run,
                 one.outcome.map_or_else(|| "not yet".to_owned(), |how| how.to_string()),
                 time(one.rto_ms),
                 time(one.rpo_ms),
                 time(one.predicted_ms),
+                error.map_or_else(|| "unknown".to_owned(), |e| format!("{:+.0} %", e * 100.0)),
                 if missed.is_empty() { "met".to_owned() } else { plain(&missed.join("; ")) }
             );
         }

@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use lifeboat::ExitCode;
 use lifeboat::sets::sets;
-use lifeboat::ship::{bases_of, windows};
-use lifeboat::vault::Listed;
+use lifeboat::ship::{Until, Window, bases_of, windows};
+use lifeboat::vault::{Listed, Vault};
 use lifeboat_runbook::predict::Rates;
 
 use super::Session;
 use crate::args::ListArgs;
 use crate::failure::Result;
 use crate::signals::Work;
-use crate::view::list::{List, Row};
+use crate::view::list::{List, Row, WindowRow};
 use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> {
@@ -25,7 +25,13 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
     let windows =
         if bases.is_empty() { Vec::new() } else { running.or_stop(windows(vault, &bases)).await? };
     let now = Timestamp::now();
-    let rates = Rates::of(&backups);
+    let mut rates = Rates::of(&backups);
+    let windows = if windows.is_empty() {
+        Vec::new()
+    } else {
+        rates = rates.with_runs(vault).await;
+        running.or_stop(predicted(vault, &backups, windows, &rates)).await?
+    };
     let wanted = backups.iter().filter(|listed| is_wanted(listed, args));
     let mut rows: Vec<_> = wanted.map(|listed| Row::new(listed, &rates, now)).collect();
     Row::tell_sets(&mut rows, &sets(&backups));
@@ -46,6 +52,25 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> 
         }
     }
     Ok(ExitCode::Ok)
+}
+
+/// How long a recovery to the end of each window will take.
+async fn predicted(
+    vault: &Vault,
+    backups: &[Listed],
+    windows: Vec<Window>,
+    rates: &Rates,
+) -> Result<Vec<WindowRow>, lifeboat::Error> {
+    let mut rows = Vec::new();
+    for window in windows {
+        let mut manifests = backups.iter().filter_map(|listed| listed.manifest.as_ref().ok());
+        let took = match manifests.find(|manifest| manifest.name == window.base) {
+            Some(base) => rates.recover(vault, base, Until::Latest).await,
+            None => None,
+        };
+        rows.push(WindowRow::new(window, took));
+    }
+    Ok(rows)
 }
 
 fn is_wanted(listed: &Listed, args: &ListArgs) -> bool {

@@ -29,7 +29,31 @@ pub(crate) struct List {
     /// Newest first.
     pub(crate) backups: Vec<Row>,
     /// What can be recovered to any transaction in it, by shipped logs.
-    pub(crate) windows: Vec<Window>,
+    pub(crate) windows: Vec<WindowRow>,
+}
+
+/// A window, and how long a recovery to its end will take.
+#[derive(Debug, Serialize)]
+pub(crate) struct WindowRow {
+    #[serde(flatten)]
+    window: Window,
+    /// With all of its log, from its base; `None` when nothing like it was ever tried.
+    predicted_rto_seconds: Option<f64>,
+}
+
+impl WindowRow {
+    pub(crate) fn new(window: Window, predicted: Option<Duration>) -> Self {
+        Self { window, predicted_rto_seconds: predicted.map(super::seconds) }
+    }
+
+    fn text(&self) -> String {
+        let mut text = window_words(&self.window);
+        if let Some(seconds) = self.predicted_rto_seconds {
+            let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            let _ = write!(text, "; at its end in about {}", units::took(time));
+        }
+        text
+    }
 }
 
 /// A backup in the list.
@@ -200,7 +224,7 @@ impl List {
             text.push('\n');
         }
         for window in &self.windows {
-            let _ = writeln!(text, "{}", window_words(window));
+            let _ = writeln!(text, "{}", window.text());
         }
         text
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lifeboat::config::Objectives;
 use lifeboat::ship::Window;
 use lifeboat::status::{RegionStatus, StatusReport, last_trial, newest, replication_lag};
+use lifeboat_runbook::predict::Predicted;
 use lifeboat_service::alerts::alert::Alert;
 use lifeboat_service::run::Status as RunStatus;
 use lifeboat_service::snapshot::Snapshot;
@@ -28,6 +29,8 @@ pub(crate) struct Status {
     exposure_seconds: Option<f64>,
     /// How long the last restore for trial took; null when there was none.
     restore_seconds: Option<f64>,
+    /// The newest point that can be recovered to; null when there is no backup.
+    recovery: Option<RecoveryRow>,
     rpo_seconds: Option<f64>,
     rpo_met: Option<bool>,
     rto_seconds: Option<f64>,
@@ -142,12 +145,50 @@ struct LagRow {
     seconds: Option<f64>,
 }
 
+/// The newest point, and how long a recovery to it will take.
+#[derive(Debug, Serialize)]
+struct RecoveryRow {
+    backup: String,
+    reaches: Timestamp,
+    /// Null when nothing like it was ever tried.
+    predicted_rto_seconds: Option<f64>,
+    log_bytes: u64,
+    /// Whether a run has measured how long log takes; else it is a cautious guess.
+    log_was_measured: bool,
+}
+
+impl RecoveryRow {
+    fn new(predicted: &Predicted) -> Self {
+        Self {
+            backup: predicted.backup.clone(),
+            reaches: predicted.reaches,
+            predicted_rto_seconds: predicted.took.map(seconds),
+            log_bytes: predicted.log_bytes,
+            log_was_measured: predicted.log_was_measured,
+        }
+    }
+
+    fn words(&self) -> String {
+        let Some(seconds) = self.predicted_rto_seconds else {
+            return format!("from {}, in a time that nobody has measured", self.backup);
+        };
+        let took = units::took(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        let mut words = format!("from {} in about {took}", self.backup);
+        if self.log_bytes > 0 {
+            let guess = if self.log_was_measured { "" } else { ", whose time is a cautious guess" };
+            let _ = write!(words, ", with {} of log{guess}", units::size(self.log_bytes));
+        }
+        words
+    }
+}
+
 impl Status {
     pub(crate) fn new(
         report: &StatusReport,
         regions: &[RegionStatus],
         vault: &str,
         objectives: &Objectives,
+        recovery: Option<&Predicted>,
         service: Option<Service>,
     ) -> Self {
         // What is not shipped is in the newest backup, as far as that goes.
@@ -188,6 +229,7 @@ impl Status {
             lags: lags.collect(),
             exposure_seconds: exposure.map(seconds),
             restore_seconds: restore.map(seconds),
+            recovery: recovery.map(RecoveryRow::new),
             rpo_seconds: rpo.map(seconds),
             rpo_met: met(rpo, exposure),
             rto_seconds: rto.map(seconds),
@@ -241,6 +283,9 @@ impl Status {
             None => "unknown: nothing was restored for trial".to_owned(),
         };
         let _ = writeln!(text, "restore      {restore}");
+        if let Some(recovery) = &self.recovery {
+            let _ = writeln!(text, "recovery     {}", recovery.words());
+        }
         for (limit, met, what) in [
             (self.rpo_seconds, self.rpo_met, "lost (RPO)"),
             (self.rto_seconds, self.rto_met, "to restore (RTO)"),

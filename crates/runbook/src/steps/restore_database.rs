@@ -143,10 +143,9 @@ impl RestoreDatabase {
     }
 }
 
-/// How long each part took, in milliseconds, as a text.
+/// How long each part took.
 fn steps(steps: &[(&'static str, Duration)]) -> Outputs {
-    let parts = steps.iter().map(|(name, took)| format!("{name} {} ms", took.as_millis()));
-    Outputs::from([("parts".to_owned(), parts.collect::<Vec<_>>().join(", "))])
+    Outputs::from([(predict::PARTS.to_owned(), predict::words(steps))])
 }
 
 #[async_trait]
@@ -165,9 +164,15 @@ impl Action for RestoreDatabase {
     }
 
     /// `last-tx`: the last transaction, of a physical restore; `kept`: where what was there is kept;
-    /// `parts`: how long each part took.
+    /// `parts`: how long each part took; `log-bytes`: how much log in the vault was replayed, of a
+    /// physical restore.
     fn outputs(&self) -> &'static [(&'static str, Kind)] {
-        &[("last-tx", Kind::Number), ("kept", Kind::Text), ("parts", Kind::Text)]
+        &[
+            ("last-tx", Kind::Number),
+            ("kept", Kind::Text),
+            (predict::PARTS, Kind::Text),
+            (predict::LOG_BYTES, Kind::Number),
+        ]
     }
 
     fn describe(&self, cx: &Context<'_>) -> Vec<String> {
@@ -236,14 +241,19 @@ impl Action for RestoreDatabase {
         let chosen = self.chosen(cx).await.ok()?;
         let manifest = chosen.vault.manifest(&chosen.name).await.ok()?;
         let rates = predict::Rates::measured(&chosen.vault).await.ok()?;
-        rates.restore(&manifest, None)
+        rates.recover(&chosen.vault, &manifest, chosen.until).await
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
         let chosen = self.chosen(cx).await?;
         let manifest = chosen.vault.manifest(&chosen.name).await.map_err(lifeboat::Error::from)?;
         match manifest.database.as_ref().map(|database| database.method) {
-            Some(Method::Physical) => self.physical(cx, &chosen).await,
+            Some(Method::Physical) => {
+                let log = predict::log_bytes(&chosen.vault, &manifest, chosen.until).await;
+                let mut outputs = self.physical(cx, &chosen).await?;
+                outputs.insert(predict::LOG_BYTES.to_owned(), log.unwrap_or(0).to_string());
+                Ok(outputs)
+            }
             Some(_) => self.logical(cx, &chosen).await,
             None => Err(lifeboat::Error::NotADatabase { name: chosen.name }.into()),
         }
