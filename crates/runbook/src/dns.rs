@@ -6,6 +6,7 @@
 //! why [`Change`] says how long that is.
 
 mod azure;
+mod cloudflare;
 mod message;
 mod rfc2136;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 use crate::value::read_optional_duration;
 
+pub use cloudflare::Cloudflare;
 pub use message::Answer;
 
 /// How often the servers of a zone are asked.
@@ -123,6 +125,8 @@ pub enum Provider {
         #[serde(default)]
         login: crate::azure::Login,
     },
+    /// Cloudflare.
+    Cloudflare(Cloudflare),
     /// A command, which is given the name, the kind of record, the time to live in seconds and the
     /// values as its last arguments.
     Command {
@@ -207,7 +211,9 @@ pub struct Change {
 
 impl Zone {
     pub(crate) fn resolve(&mut self, folder: &Path) {
-        if let Provider::Rfc2136 { key_file: Some(path), .. } = &mut self.update {
+        if let Provider::Rfc2136 { key_file: Some(path), .. }
+        | Provider::Cloudflare(Cloudflare { token_file: Some(path), .. }) = &mut self.update
+        {
             *path = folder.join(&*path);
         }
     }
@@ -222,6 +228,7 @@ impl Zone {
         match &self.update {
             Provider::Rfc2136 { zone, .. }
             | Provider::Azure { zone, .. }
+            | Provider::Cloudflare(Cloudflare { zone, .. })
             | Provider::Command { zone, .. } => zone,
         }
     }
@@ -268,6 +275,7 @@ impl Zone {
             Provider::Azure { subscription, resource_group, zone, login } => {
                 azure::check(login, subscription, resource_group, zone).await
             }
+            Provider::Cloudflare(cloudflare) => cloudflare.check(&self.name).await,
             Provider::Command { command, .. } => {
                 let program = command.first().map_or("", String::as_str);
                 if crate::command::exists(program) {
@@ -312,6 +320,9 @@ impl Zone {
                 Provider::Azure { subscription, resource_group, zone, login } => {
                     let place = azure::Place { subscription, resource_group, zone };
                     azure::update(login, &place, &self.name, target, self.ttl()).await?;
+                }
+                Provider::Cloudflare(cloudflare) => {
+                    cloudflare.update(&self.name, target, self.ttl()).await?;
                 }
                 Provider::Command { command, .. } => self.run(command, target).await?,
             }
