@@ -27,10 +27,9 @@ impl Channel for Teams {
 fn message(notice: &Notice) -> Value {
     let color = match (notice.kind, text::severity(notice)) {
         (Kind::Resolved | Kind::Test, _) => "Good",
-        (Kind::Message, _) => "Accent",
+        (Kind::Message, _) | (_, Severity::Info) => "Accent",
         (_, Severity::Critical) => "Attention",
         (_, Severity::Warning) => "Warning",
-        (_, Severity::Info) => "Accent",
     };
     let mut body = vec![json!({
         "type": "TextBlock",
