@@ -17,6 +17,7 @@ pub mod oracle;
 pub mod ports;
 pub mod requirements;
 pub mod smtp;
+pub mod systemd;
 pub mod tool;
 pub mod volume;
 pub mod zoo;

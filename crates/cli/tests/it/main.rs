@@ -19,6 +19,7 @@ mod scripts;
 mod service;
 mod shipping;
 mod support;
+mod systemd;
 mod terminal;
 mod tour;
 mod trial;
