@@ -171,18 +171,27 @@ impl Region {
     /// # Errors
     /// Those of [`Vault::list`].
     pub async fn list(&self) -> Result<Vec<Listed>> {
-        let Some(configs) = &self.configs else { return Ok(self.databases.list().await?) };
-        let (databases, configs) = futures::join!(self.databases.list(), configs.list());
-        let mut all = match (databases, configs) {
-            (Ok(mut databases), Ok(configs)) => {
-                databases.extend(configs);
-                databases
-            }
-            (Ok(one), Err(error)) | (Err(error), Ok(one)) if error.is_vault_missing() => one,
-            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
-        };
+        let each = self.list_each().await?;
+        let mut all: Vec<_> = each.into_iter().flat_map(|(_, listed)| listed).collect();
         all.sort_by_cached_key(|one| Reverse((one.created(), one.name.clone())));
         Ok(all)
+    }
+
+    /// The backups in each of its vaults. Of two, one that does not exist yet is left out.
+    ///
+    /// # Errors
+    /// Those of [`Vault::list`].
+    pub async fn list_each(&self) -> Result<Vec<(&Vault, Vec<Listed>)>> {
+        let databases = &self.databases;
+        let Some(configs) = &self.configs else {
+            return Ok(vec![(databases, databases.list().await?)]);
+        };
+        match futures::join!(databases.list(), configs.list()) {
+            (Ok(first), Ok(second)) => Ok(vec![(databases, first), (configs, second)]),
+            (Ok(first), Err(error)) if error.is_vault_missing() => Ok(vec![(databases, first)]),
+            (Err(error), Ok(second)) if error.is_vault_missing() => Ok(vec![(configs, second)]),
+            (Err(error), _) | (_, Err(error)) => Err(error.into()),
+        }
     }
 
     /// Finds a backup, and the vault that it is in.

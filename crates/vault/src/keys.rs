@@ -225,7 +225,7 @@ impl KeyPair {
     /// # Errors
     /// When it holds none.
     pub fn recipients_of(identities: &Secret) -> Result<Vec<String>, KeyError> {
-        identities
+        let recipients: Vec<String> = identities
             .expose()
             .lines()
             .map(str::trim)
@@ -236,7 +236,11 @@ impl KeyPair {
                     .map(|identity| identity.to_public().to_string())
                     .map_err(|reason: &str| KeyError::new("a line of the identities", reason))
             })
-            .collect()
+            .collect::<Result<_, _>>()?;
+        if recipients.is_empty() {
+            return Err(KeyError::new("the file of identities", "it holds no identity"));
+        }
+        Ok(recipients)
     }
 
     /// The public half of a secret key of minisign, in one line.

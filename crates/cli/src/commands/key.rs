@@ -1,7 +1,7 @@
 //! `lifeboat key …`.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -56,10 +56,14 @@ fn generate(session: &Session, args: &KeyGenerateArgs) -> Result<ExitCode> {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
         |error| {
-            Failure::refused(
-                format_args!("cannot make {}: {error}", path.display()),
-                "keys are never overwritten: choose a file that does not exist",
-            )
+            let message = format_args!("cannot make {}: {error}", path.display()).to_string();
+            match error.kind() {
+                ErrorKind::AlreadyExists => Failure::refused(
+                    message,
+                    "keys are never overwritten: choose a file that does not exist",
+                ),
+                _ => Failure { code: ExitCode::Failed, message, hint: None },
+            }
         },
     )?;
     file.write_all(format!("{}\n", text.trim_end()).as_bytes())?;
@@ -105,16 +109,11 @@ async fn sign(session: &Session, args: &KeySignArgs) -> Result<ExitCode> {
         ));
     }
     let (mut signed, mut failed) = (Vec::new(), Vec::new());
-    for vault in region.vaults() {
-        let mut names = args.backups.clone();
-        if args.all {
-            names = vault.list().await?.into_iter().map(|listed| listed.name).collect();
-        }
-        for name in names {
+    for (vault, listed) in region.list_each().await? {
+        let names = listed.into_iter().map(|listed| listed.name);
+        for name in names.filter(|name| args.all || args.backups.contains(name)) {
             match vault.sign_again(&name, args.unsigned).await {
                 Ok(()) => signed.push(name.to_string()),
-                // Of two places, it may be in the other.
-                Err(lifeboat::vault::Error::NotFound { .. }) if !args.all => {}
                 Err(error) => {
                     session.output.warn(&error.to_string());
                     failed.push(name.to_string());

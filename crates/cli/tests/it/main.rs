@@ -12,6 +12,7 @@ mod disaster;
 mod faults;
 mod homes;
 mod interrupts;
+mod keys;
 mod physical;
 mod proxy;
 mod regions;
