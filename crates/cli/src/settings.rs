@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lifeboat::Target;
 use lifeboat::bolt::{Auth, Config as BoltConfig};
 use lifeboat::config::{Config, DEFAULT_USER, FILE_NAME, KeySections, SecretSource, VaultSection};
-use lifeboat::vault::{Vault, VaultConfig};
+use lifeboat::vault::Vault;
 use lifeboat::vaults::{RegionConfig, Role, VaultChoice, Vaults};
 
 use crate::args::{DatabaseArgs, VaultArgs};
@@ -140,12 +140,6 @@ impl Settings {
                 "give --vault ADDRESS, or set LIFEBOAT_VAULT, or vault.primary.url in lifeboat.toml",
             )
         })
-    }
-
-    /// How to open the active vault, when its address is known.
-    pub(crate) fn optional_vault(&self, args: &VaultArgs) -> Result<Option<VaultConfig>> {
-        let vaults = self.optional_vaults(args)?;
-        Ok(vaults.map(|vaults| vaults.active().vault_config()).transpose()?)
     }
 
     /// The active vault, for databases: the one to write to.

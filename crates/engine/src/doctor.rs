@@ -3,24 +3,23 @@
 //! Each check does the thing itself, small and without trace, rather than asking whether it might
 //! work: a node is created and rolled back, an object is written, read and deleted.
 
-use std::time::Duration;
+mod vault;
 
 use jiff::Timestamp;
 use lifeboat_bolt::packstream::Value;
 use lifeboat_bolt::{Access, Connection, Params, RunOptions};
 use lifeboat_neo4j::Database;
-use lifeboat_vault::{Attempt, Vault, VaultConfig};
 
 use crate::Target;
+use crate::vaults::RegionConfig;
+
+pub use vault::try_immutability;
 
 /// Clocks may differ by this much before it is worth a word; stores refuse requests at minutes.
 const SKEW: i64 = 30;
 
 /// Free space below this is worth a word.
 const LOW_SPACE: u64 = 1 << 30;
-
-/// Leftovers younger than this may belong to a backup that is running.
-const GRACE: Duration = Duration::from_hours(24);
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,50 +70,16 @@ impl Diagnosis {
 }
 
 /// Checks what is given: the database, the vault, both, and this machine.
-pub async fn doctor(target: Option<&Target>, vault: Option<&VaultConfig>) -> Diagnosis {
+pub async fn doctor(target: Option<&Target>, vault: Option<&RegionConfig>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     if let Some(target) = target {
         check_database(target, &mut diagnosis).await;
     }
-    if let Some(config) = vault {
-        check_vault(config, &mut diagnosis).await;
+    if let Some(region) = vault {
+        vault::check(region, &mut diagnosis).await;
     }
     check_machine(&mut diagnosis);
     diagnosis
-}
-
-/// Tries whether what was written to the vault can be taken away again, with the credentials that
-/// write it. Leaves an object behind where it cannot.
-pub async fn try_immutability(config: &VaultConfig, diagnosis: &mut Diagnosis) {
-    let tried = match Vault::open(config) {
-        Ok(vault) => vault.try_immutability().await,
-        Err(error) => Err(error),
-    };
-    let tried = match tried {
-        Ok(tried) => tried,
-        Err(error) => return diagnosis.failed("immutability", &error),
-    };
-    for (name, attempt) in [("overwriting", &tried.overwrite), ("deleting", &tried.delete)] {
-        let (outcome, detail) = match attempt {
-            Attempt::Refused(reason) => (Outcome::Good, format!("the store refuses it: {reason}")),
-            Attempt::KeptAsVersion => (
-                Outcome::Good,
-                "what was there is kept as an older version; see to it that these credentials may \
-                 not delete versions"
-                    .to_owned(),
-            ),
-            Attempt::Lost => (
-                Outcome::Failed,
-                "the credentials that write backups can take them away: see \
-                 docs/guides/immutability.md"
-                    .to_owned(),
-            ),
-        };
-        diagnosis.add(name, outcome, detail);
-    }
-    if let Some(object) = tried.left {
-        diagnosis.good("what was tried on", format!("{object} stays until prune removes it"));
-    }
 }
 
 async fn check_database(target: &Target, diagnosis: &mut Diagnosis) {
@@ -222,57 +187,6 @@ fn skew(name: &'static str, seconds: i64, diagnosis: &mut Diagnosis) {
                 if behind > 0 { "behind" } else { "ahead of" }
             ),
         );
-    }
-}
-
-async fn check_vault(config: &VaultConfig, diagnosis: &mut Diagnosis) {
-    let vault = match Vault::open(config) {
-        Ok(vault) => vault,
-        Err(error) => return diagnosis.failed("vault", &error),
-    };
-    if let Err(error) = vault.check().await {
-        return diagnosis.failed("vault", &error);
-    }
-    diagnosis.good("vault", format!("{vault} answers"));
-    let probe = vault.probe().await;
-    for (step, result) in probe.steps() {
-        if let Some(Err(error)) = result {
-            diagnosis.add("vault rights", Outcome::Failed, format!("{step}: {error}"));
-        }
-    }
-    if probe.is_good() {
-        diagnosis.good("vault rights", "an object was written once, read back and deleted");
-    }
-    if let Some(ahead) = probe.clock_ahead {
-        skew("vault clock", Timestamp::now().as_second() - ahead.as_secs(), diagnosis);
-    }
-    match vault.list().await {
-        Ok(backups) => {
-            let damaged = backups.iter().filter(|backup| backup.manifest.is_err()).count();
-            let text = format!("{} backups, {damaged} of them damaged", backups.len());
-            let outcome = if damaged == 0 { Outcome::Good } else { Outcome::Warning };
-            diagnosis.add("backups", outcome, text);
-        }
-        Err(error) => diagnosis.failed("backups", &error),
-    }
-    match vault.leftovers(GRACE).await {
-        Ok(leftovers) if leftovers.removable.is_empty() && leftovers.unclaimed.is_empty() => {}
-        Ok(leftovers) => diagnosis.add(
-            "leftovers",
-            Outcome::Warning,
-            format!(
-                "{} of interrupted backups, which `lifeboat prune` removes, and {} files that \
-                 nobody claims, which a person must look at",
-                leftovers.removable.len(),
-                leftovers.unclaimed.len()
-            ),
-        ),
-        Err(error) => diagnosis.failed("leftovers", &error),
-    }
-    match vault.space() {
-        Ok(Some(found)) => space("vault space", found.free, diagnosis),
-        Ok(None) => {}
-        Err(error) => diagnosis.failed("vault space", &error),
     }
 }
 

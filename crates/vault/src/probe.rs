@@ -86,7 +86,9 @@ impl Vault {
         }
         let other = Bytes::from_static(b"this must never be stored");
         probe.create_only = Some(match self.create(&object, &other).await {
-            Ok(Created::Theirs(_)) => Ok(()),
+            // Who may create, as just seen, but not overwrite, may be told so rather than that it
+            // is there.
+            Ok(Created::Theirs(_)) | Err(Error::Denied { .. }) => Ok(()),
             Ok(Created::Ours) => Err(self.wrong("create only once", &object, "overwrote it")),
             Err(error) => Err(error),
         });

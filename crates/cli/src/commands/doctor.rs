@@ -2,6 +2,7 @@
 
 use lifeboat::ExitCode;
 use lifeboat::doctor::{Diagnosis, Outcome, doctor, try_immutability};
+use lifeboat::vaults::Vaults;
 
 use super::Session;
 use crate::args::DoctorArgs;
@@ -11,7 +12,8 @@ use crate::view;
 
 pub(super) async fn run(session: &Session, args: &DoctorArgs) -> Result<ExitCode> {
     let target = session.settings.optional_target(&args.database)?;
-    let vault = session.settings.optional_vault(&args.vault)?;
+    let vaults = session.settings.optional_vaults(&args.vault)?;
+    let vault = vaults.as_ref().map(Vaults::active);
     if target.is_none() && vault.is_none() {
         return Err(Failure::usage(
             "there is nothing to check: neither a database nor a vault is given",
@@ -28,9 +30,9 @@ pub(super) async fn run(session: &Session, args: &DoctorArgs) -> Result<ExitCode
     let diagnosis = running
         .or_stop(async {
             let mut diagnosis = Diagnosis::default();
-            match &vault {
+            match vault {
                 Some(vault) if args.immutability => try_immutability(vault, &mut diagnosis).await,
-                vault => diagnosis = doctor(target.as_ref(), vault.as_ref()).await,
+                vault => diagnosis = doctor(target.as_ref(), vault).await,
             }
             Ok::<_, Failure>(diagnosis)
         })

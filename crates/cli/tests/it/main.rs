@@ -9,6 +9,7 @@ mod bulk;
 mod configuration;
 mod diagnose;
 mod disaster;
+mod doctor;
 mod faults;
 mod homes;
 mod interrupts;

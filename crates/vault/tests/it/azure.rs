@@ -173,6 +173,10 @@ async fn credentials_that_can_take_nothing_away() {
         Sample::small(&name(second)).store(&writer).await.unwrap();
     }
     assert_eq!(check_whole(&writer).await, [name(1), name(0)]);
+    // What it may not overwrite is not overwritten, however the store says so.
+    let probe = writer.probe().await;
+    assert!(matches!(probe.create_only, Some(Ok(()))), "{probe:?}");
+    assert!(matches!(probe.delete, Some(Err(Error::Denied { .. }))), "{probe:?}");
     // What goes up in parts needs the right to write.
     let large = Sample::new(&name(2), Codec::Zstd, 9_000_000).store(&writer).await;
     let error = harmless(large, "sig=");
