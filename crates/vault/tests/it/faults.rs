@@ -13,6 +13,7 @@ use bytes::Bytes;
 use lifeboat_archive::Codec;
 use lifeboat_vault::{Address, Error, Retry, Vault, VaultConfig};
 
+use crate::certificates::{certified, certify};
 use crate::keys::Pairs;
 use crate::support::{
     NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, objects, raw, verify,
@@ -27,7 +28,11 @@ pub(crate) fn late(vault: &Vault, lists: usize, object: String, bytes: Bytes) ->
 /// A backup of two parts.
 static LARGE: LazyLock<Sample> = LazyLock::new(|| Sample::new(&name(1), Codec::Zstd, 9_000_000));
 
-/// Of the vault of [`Scenario::StoreSealed`].
+/// What the older certificate and the newer one tell.
+const OLD: u64 = 1;
+const NEW: u64 = 2;
+
+/// Of the vaults of scenarios that are about what is signed.
 static KEYS: LazyLock<Pairs> = LazyLock::new(Pairs::new);
 
 /// What is going on when the fault happens.
@@ -44,11 +49,22 @@ enum Scenario {
     CleanUp,
     Probe,
     TakeLease,
+    /// In the place of an older certificate, and signed.
+    Certify,
+    SignAgain,
 }
 
 impl Scenario {
+    /// Whether it is about what is signed.
+    fn signs(self) -> bool {
+        matches!(self, Self::StoreSealed | Self::Certify | Self::SignAgain)
+    }
+
     async fn prepare(self, vault: &Vault) {
         match self {
+            Self::Certify | Self::SignAgain => {
+                certify(vault, &name(0), OLD).await.unwrap();
+            }
             Self::Remove | Self::Read => {
                 Sample::small(&name(1)).store(vault).await.unwrap();
             }
@@ -97,6 +113,8 @@ impl Scenario {
                 lease.renew().await?;
                 lease.release().await
             }
+            Self::Certify => certify(vault, &name(0), NEW).await,
+            Self::SignAgain => vault.sign_again(&name(0), false).await,
         }
     }
 }
@@ -124,7 +142,7 @@ async fn once(folder: bool, retry: Retry, scenario: Scenario, fault: Fault, at: 
         Address::Memory(temp.path().display().to_string())
     };
     let mut vault = Vault::open(&VaultConfig::new(address).with_retry(retry)).unwrap();
-    if scenario == Scenario::StoreSealed {
+    if scenario.signs() {
         vault = vault.with_keys(KEYS.keys());
     }
     Sample::small(&name(0)).store(&vault).await.unwrap();
@@ -161,6 +179,15 @@ async fn once(folder: bool, retry: Retry, scenario: Scenario, fault: Fault, at: 
         // No operation that fails has harmed what it was not asked to harm.
         Scenario::Read | Scenario::List => verify(&vault, &listed[0]).await,
         Scenario::Remove if matches!(result, Some(Ok(()))) => assert_eq!(listed, [name(0)]),
+        // Between a certificate and its signature, it counts for nothing.
+        Scenario::Certify => {
+            let told = certified(&vault, &name(0)).await;
+            let done = matches!(result, Some(Ok(())));
+            assert!(told == Some(NEW) || !done, "{context}: {told:?}");
+        }
+        Scenario::SignAgain => {
+            assert_eq!(certified(&vault, &name(0)).await, Some(OLD), "{context}");
+        }
         _ => {}
     }
     if let Some(Err(error)) = &result {
@@ -175,6 +202,9 @@ async fn once(folder: bool, retry: Retry, scenario: Scenario, fault: Fault, at: 
     let again = scenario.run(&vault).await;
     let fine = matches!(again, Ok(()) | Err(Error::AlreadyExists { .. } | Error::NotFound { .. }));
     assert!(fine, "{context}: then {again:?}");
+    if scenario == Scenario::Certify {
+        assert_eq!(certified(&vault, &name(0)).await, Some(NEW), "{context}");
+    }
     Sample::small(&name(99)).store(&vault).await.unwrap();
     check_clean_up(&vault).await;
     let listed = check_whole(&vault).await;
@@ -207,6 +237,8 @@ scenarios! {
     cleaning_up: CleanUp,
     probing: Probe,
     taking_a_lease: TakeLease,
+    certifying: Certify,
+    signing_again: SignAgain,
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl Pairs {
     }
 }
 
-fn memory(name: &str) -> Vault {
+pub(crate) fn memory(name: &str) -> Vault {
     let config = VaultConfig::new(Address::Memory(format!("keys-{name}"))).with_retry(QUICK);
     Vault::open(&config).unwrap()
 }

@@ -3,6 +3,7 @@
 
 mod areas;
 mod azure;
+mod certificates;
 mod contract;
 mod faults;
 mod folder;

@@ -171,11 +171,11 @@ pub(crate) async fn check_clean_up(vault: &Vault) {
     assert!(leftovers.removable.is_empty(), "{leftovers:?}");
     assert_eq!(check_whole(vault).await, names);
     let mut expected = Vec::new();
-    for name in &names {
+    for listed in vault.list().await.unwrap() {
+        let name = &listed.name;
         let manifest = vault.manifest(name).await.unwrap();
-        if vault.keys().signs() {
-            expected.push(name.file_name(FileKind::Signature));
-        }
+        assert!(!vault.keys().signs() || listed.beside(FileKind::Signature).is_some(), "{name}");
+        expected.extend(listed.beside.iter().map(|beside| name.file_name(beside.kind)));
         expected.extend([manifest.file_name(), manifest.archive.file]);
     }
     expected.sort();
