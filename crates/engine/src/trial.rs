@@ -6,7 +6,9 @@
 //! consistency check. What was shown, and how long it took, becomes a certificate beside the
 //! backup. A trial that fails writes none.
 
+mod bench;
 mod folder;
+mod graph;
 mod home;
 mod invariant;
 
@@ -14,26 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_archive::{
-    Certificate, Check, Compression, Issuer, Manifest, Method, ServerInfo, TrialStep,
-};
-use lifeboat_bolt::{Auth, Config};
-use lifeboat_server::{AdminTool, Installation, Server, ServerOptions, initialize_home};
+use lifeboat_archive::{Certificate, Check, Issuer, Manifest, Method, ServerInfo, TrialStep};
 use lifeboat_vault::Vault;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Invariant, VerifySection};
-use crate::restore::{RestoreOptions, RestoreReport, Steps, restore};
-use crate::select::Selector;
+use crate::restore::Steps;
 use crate::verify::{Level, verify};
 use crate::{Error, Progress, Result, Target, tool};
-
-/// Who one is on a new server.
-const USER: &str = "neo4j";
-
-/// Memory of the private server; building indexes is what it does most.
-const HEAP_MIB: u32 = 1024;
-const PAGE_CACHE_MIB: u32 = 512;
 
 /// What to restore, and with what.
 #[derive(Debug, Clone)]
@@ -96,7 +86,8 @@ struct Shown {
     way: &'static str,
     server: Option<ServerInfo>,
     steps: Vec<(&'static str, Duration)>,
-    /// After so many steps the data could be used.
+    /// After so many steps a server answered with the data; what came after them, a real restore
+    /// can leave for later.
     usable_after: usize,
     checks: Vec<Check>,
 }
@@ -106,63 +97,13 @@ async fn run(
     manifest: &Manifest,
     progress: &Arc<Progress>,
 ) -> Result<Shown> {
-    let database = match &manifest.database {
-        Some(database) if database.method == Method::Logical => database,
-        Some(database) => return home::run(options, manifest, database, progress).await,
-        None => return run_in_folder(options, manifest, progress).await,
-    };
-    let settings = &options.settings;
-    let folder = settings.neo4j.as_ref().ok_or(Error::NoInstallation)?;
-    let failed = lifeboat_neo4j::Error::from;
-    let installation = Installation::find(folder, settings.java.as_deref()).map_err(failed)?;
-    let scratch = scratch(settings)?;
-    let home = scratch.path().join("home");
-    let mut steps = Steps::default();
-
-    let password = uuid::Uuid::new_v4().simple().to_string();
-    initialize_home(&home).map_err(failed)?;
-    let admin = AdminTool::new(&installation, &home);
-    admin.set_initial_password(&password).await.map_err(failed)?;
-    let server = ServerOptions {
-        http: false,
-        heap_mib: HEAP_MIB,
-        page_cache_mib: PAGE_CACHE_MIB,
-        scratch: Some(scratch.path().to_owned()),
-        ..ServerOptions::new(&home)
-    };
-    let server = server.setting("initial.dbms.default_database", database.name.clone());
-    let server = Server::start(&installation, server).await.map_err(failed)?;
-    steps.done("start server");
-
-    let target = target(&server, Auth::basic(USER, password), &database.name)?;
-    let restoring = RestoreOptions {
-        vault: options.vault.clone(),
-        backup: Selector::Name(manifest.name.clone()),
-        target: target.clone(),
-        replace: false,
-        compression: Compression::default(),
-    };
-    let report = restore(&restoring, progress, &CancellationToken::new()).await?;
-    let mut done = [steps.list, report.steps.clone()].concat();
-    let usable_after = done.len();
-    let mut steps = Steps::default();
-
-    let mut checks = proven(&report);
-    if !settings.invariants.is_empty() {
-        checks.extend(invariants(&target, &settings.invariants).await?);
-        steps.done("invariants");
+    match &manifest.database {
+        None => run_in_folder(options, manifest, progress).await,
+        Some(database) => match database.method {
+            Method::Logical => graph::run(options, manifest, database, progress).await,
+            Method::Physical => home::run(options, manifest, database, progress).await,
+        },
     }
-    server.stop().await.map_err(failed)?;
-    steps.done("stop server");
-    let reports = format!("--report-path={}", scratch.path().display());
-    let arguments = ["database", "check", reports.as_str(), database.name.as_str()];
-    admin.run(arguments).await.map_err(failed)?;
-    checks.push(check("neo4j-admin database check", "consistent"));
-    steps.done("consistency check");
-    done.extend(steps.list);
-    let server = report.restored.server;
-    let server = Some(server);
-    Ok(Shown { way: "online", server, steps: done, usable_after, checks })
 }
 
 /// Without a server: into a folder, and read back.
@@ -171,7 +112,7 @@ async fn run_in_folder(
     manifest: &Manifest,
     progress: &Arc<Progress>,
 ) -> Result<Shown> {
-    let scratch = scratch(&options.settings)?;
+    let scratch = bench::scratch(&options.settings)?;
     let mut steps = Steps::default();
     let done = |bytes| progress.bytes(bytes, manifest.archive.size);
     let cancel = CancellationToken::new();
@@ -185,34 +126,9 @@ async fn run_in_folder(
     Ok(Shown { way: "folder", server: None, steps: steps.list, usable_after, checks })
 }
 
-fn scratch(settings: &VerifySection) -> Result<tempfile::TempDir> {
-    let parent = settings.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let made = tempfile::Builder::new().prefix("lifeboat-trial-").tempdir_in(&parent);
-    made.map_err(|error| Error::Folder { action: "make a folder in", folder: parent, error })
-}
-
-fn target(server: &Server, auth: Auth, database: &str) -> Result<Target> {
-    let uri = server
-        .bolt_uri()
-        .parse()
-        .map_err(|error: lifeboat_bolt::UriError| Error::Internal(error.to_string()))?;
-    let mut config = Config::new(uri, auth);
-    config.database = Some(database.to_owned());
-    Ok(Target { config, database: Some(database.to_owned()) })
-}
-
-/// What the restore has proven by itself.
-fn proven(report: &RestoreReport) -> Vec<Check> {
-    let entries = report.manifest.entries.len();
-    let mut checks = vec![check("archive", &format!("every byte of {entries} entries"))];
-    if let Some(counts) = &report.restored.counts {
-        let found = format!("{} nodes, {} relationships", counts.nodes, counts.relationships);
-        checks.push(check("counts", &found));
-    }
-    if let Some(fingerprint) = &report.restored.fingerprint {
-        checks.push(check("fingerprint", &fingerprint.graph));
-    }
-    checks
+/// That every byte was read and is what was written; the first thing that every restore does.
+fn proven_archive(manifest: &Manifest) -> Check {
+    check("archive", &format!("every byte of {} entries", manifest.entries.len()))
 }
 
 /// Asks whether something holds of a database; what was found, for people.
@@ -221,15 +137,6 @@ fn proven(report: &RestoreReport) -> Vec<Check> {
 /// [`Error::Invariant`] when it does not hold, or cannot be asked.
 pub async fn holds(target: &Target, invariant: &Invariant) -> Result<String> {
     invariant::check(target, invariant).await
-}
-
-async fn invariants(target: &Target, invariants: &[Invariant]) -> Result<Vec<Check>> {
-    let mut checks = Vec::new();
-    for invariant in invariants {
-        let found = invariant::check(target, invariant).await?;
-        checks.push(check(&format!("invariant: {}", invariant.name), &found));
-    }
-    Ok(checks)
 }
 
 fn check(name: &str, found: &str) -> Check {

@@ -3,15 +3,21 @@
 use std::path::Path;
 
 use lifeboat_testkit::{Line, Neo4j};
+use serde_json::Value;
 
 use crate::support::{Ran, database, files, lifeboat};
 
 /// Settings with an installation, and an invariant on the number of nodes.
 pub(crate) fn settings(folder: &Path, server: &Neo4j, nodes: u64) {
+    settings_with(folder, server, nodes, "");
+}
+
+/// The same, and more lines for `[verify]`.
+fn settings_with(folder: &Path, server: &Neo4j, nodes: u64, more: &str) {
     let installation = server.installation();
     let text = format!(
         "[vault.primary]\nurl = \"vault\"\n[verify]\nneo4j = \"{}\"\njava = \"{}\"\n\
-         scratch = \"scratch\"\n\
+         scratch = \"scratch\"\n{more}\
          [[verify.invariants]]\nname = \"all are good\"\nexpect = \"no-rows\"\n\
          query = \"MATCH (n) WHERE NOT n:Good RETURN n\"\n\
          [[verify.invariants]]\nname = \"there are many\"\nmin = {nodes}\n\
@@ -21,6 +27,28 @@ pub(crate) fn settings(folder: &Path, server: &Neo4j, nodes: u64) {
     );
     std::fs::write(folder.join("lifeboat.toml"), text).unwrap();
     std::fs::create_dir_all(folder.join("scratch")).unwrap();
+}
+
+/// What a certificate checked, in order.
+fn checked(summary: &Value) -> Vec<&str> {
+    let checks = summary["certificate"]["checks"].as_array().unwrap();
+    checks.iter().map(|check| check["name"].as_str().unwrap()).collect()
+}
+
+/// The steps of a certificate, in order; and those after which the data could be used.
+fn steps(summary: &Value) -> (Vec<&str>, Vec<&str>) {
+    let certificate = &summary["certificate"];
+    let steps = certificate["steps"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| step["name"].as_str().unwrap()).collect();
+    let usable = certificate["rto_ms"].as_u64().unwrap();
+    let mut sum = 0;
+    let until = steps.iter().position(|step| {
+        sum += step["ms"].as_u64().unwrap();
+        sum >= usable
+    });
+    assert_eq!(sum, usable, "the steps of {certificate} do not come to its time");
+    let usable = names[..=until.unwrap()].to_vec();
+    (names, usable)
 }
 
 fn left(folder: &Path) -> usize {
@@ -60,10 +88,8 @@ async fn a_backup_is_restored_for_trial_and_certified() {
 
     settings(folder.path(), database.server, 300);
     let summary = run(&["verify", "good", "--restore", "--json"]).await.code(0).summary();
-    let checks = summary["certificate"]["checks"].as_array().unwrap();
-    let names: Vec<&str> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
     assert_eq!(
-        names,
+        checked(&summary),
         [
             "archive",
             "counts",
@@ -74,7 +100,10 @@ async fn a_backup_is_restored_for_trial_and_certified() {
         ]
     );
     assert_eq!(summary["certificate"]["server"]["version"], Line::Lts.version());
-    assert!(summary["certificate"]["rto_ms"].as_u64().unwrap() > 0);
+    assert_eq!(summary["certificate"]["way"], "online");
+    let (all, usable) = steps(&summary);
+    assert_eq!(usable, ["start server", "verify archive", "restore", "compare"]);
+    assert_eq!(all[usable.len()..], ["invariants", "stop server", "consistency check"]);
     assert_eq!(left(folder.path()), 0, "nothing stays behind");
 
     let list = run(&["list"]).await.code(0);
@@ -100,6 +129,33 @@ async fn a_backup_is_restored_for_trial_and_certified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_backup_is_imported_for_trial() {
+    let database = database().await;
+    database.create("Good", 300).await;
+    let relate = "MATCH (a:Good {number: 1}), (b:Good {number: 2}) CREATE (a)-[:NEXT]->(b)";
+    database.server.query(relate).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let vault = folder.path().join("vault");
+    Ran::of(database.lifeboat(&vault, ["backup", "--name", "good"])).await.code(0);
+    let tried = async |from: u64| {
+        settings_with(folder.path(), database.server, 300, &format!("bulk_from = {from}\n"));
+        let mut command = lifeboat(["verify", "good", "--restore", "--json"]);
+        command.current_dir(folder.path());
+        Ran::of(command).await.code(0).summary()
+    };
+    let bulk = tried(301).await;
+    assert_eq!(bulk["certificate"]["way"], "bulk", "{bulk}");
+    let (names, usable) = steps(&bulk);
+    assert_eq!(usable, ["verify archive", "import and compare", "start server"]);
+    assert_eq!(names[usable.len()..], ["invariants", "stop server", "consistency check"]);
+    assert_eq!(left(folder.path()), 0, "nothing stays behind");
+    // One too few, and it goes over Bolt; what is shown is the same.
+    let online = tried(302).await;
+    assert_eq!(online["certificate"]["way"], "online");
+    assert_eq!(bulk["certificate"]["checks"], online["certificate"]["checks"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_physical_backup_is_restored_for_trial_too() {
     let database = database().await;
     database.create("Good", 300).await;
@@ -119,21 +175,22 @@ async fn a_physical_backup_is_restored_for_trial_too() {
     assert!(!vault.join("files.certificate.json").exists());
     settings(folder.path(), database.server, 300);
     let summary = run(&["verify", "files", "--restore", "--json"]).await.code(0).summary();
-    let checks = summary["certificate"]["checks"].as_array().unwrap();
-    let names: Vec<&str> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
     assert_eq!(
-        names,
+        checked(&summary),
         [
             "archive",
             "last transaction",
             "counts",
             "fingerprint",
-            "neo4j-admin database check",
             "invariant: all are good",
-            "invariant: there are many"
+            "invariant: there are many",
+            "neo4j-admin database check"
         ]
     );
     assert_eq!(summary["certificate"]["way"], "home");
+    let (all, usable) = steps(&summary);
+    assert_eq!(usable.last(), Some(&"start server"), "{all:?}");
+    assert_eq!(all[usable.len()..], ["invariants", "stop server", "consistency check"]);
     assert_eq!(left(folder.path()), 0, "nothing stays behind");
     let list = run(&["list", "--certified"]).await.code(0);
     assert!(list.stdout.contains("ok, restored"), "{list:?}");

@@ -16,11 +16,23 @@ pub struct VerifySection {
     pub java: Option<PathBuf>,
     /// In which folder the trial's own is made; the system's for temporary files when not given.
     pub scratch: Option<PathBuf>,
+    /// A graph of so many nodes and relationships or more is tried through Neo4j's importer, a
+    /// smaller one over Bolt.
+    pub bulk_from: Option<u64>,
     /// What must hold of a restored database.
     pub invariants: Vec<Invariant>,
 }
 
+/// Below, starting one more server costs what the importer gains; docs/benchmarks.md has both ways
+/// at 1.7 million.
+const BULK_FROM: u64 = 1_000_000;
+
 impl VerifySection {
+    /// From how many nodes and relationships on a trial goes through Neo4j's importer.
+    pub fn bulk_from(&self) -> u64 {
+        self.bulk_from.unwrap_or(BULK_FROM)
+    }
+
     pub(super) fn resolve(&mut self, folder: &Path) {
         for path in [&mut self.neo4j, &mut self.java, &mut self.scratch] {
             resolve(folder, path);
