@@ -23,7 +23,7 @@ pub(crate) use configuration::{
     DestinationArgs, RestoreCommand, RestoreConfigArgs, RestoreOf, RestoreSetArgs, What,
 };
 pub(crate) use key::{KeyCommand, KeyGenerateArgs, KeyPurpose, KeyShowArgs, KeySignArgs};
-pub(crate) use regions::ReplicateArgs;
+pub(crate) use regions::{RegionName, ReplicateArgs};
 pub(crate) use runbook::{
     DrillCleanupArgs, DrillCommand, DrillIssuesArgs, DrillReportArgs, DrillRunArgs, FenceCommand,
     InputArgs, ReportFormat, RunbookAbortArgs, RunbookApproveArgs, RunbookCommand,
@@ -101,7 +101,7 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// Make a backup
     Backup(BackupArgs),
-    /// List the backups in the vault, newest first
+    /// List the backups in the vaults, newest first
     List(ListArgs),
     /// Show all there is to know about a backup
     Show(ShowArgs),
@@ -270,12 +270,18 @@ impl From<Kind> for BackupKind {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    long_about = "List the backups in the vaults, newest first\n\n\
+    With two vaults, a backup that both have is listed once, with its regions. One of which they \
+    have different copies, or one of them a damaged one, is listed twice. When a vault does not \
+    answer, the other is listed, and that is told. --vault lists that vault alone.",
+    after_help = "\
 Examples:
   lifeboat list --vault az://account/neo4j-backups
   lifeboat list --kind database --since 7d --certified
-  lifeboat list --vault secondary --until 2026-11-24
-  lifeboat list --json | jq -r '.backups[].name'")]
+  lifeboat list --region secondary --until 2026-11-24
+  lifeboat list --json | jq -r '.backups[].name'"
+)]
 pub(crate) struct ListArgs {
     /// Only backups of a database, or of a configuration
     #[arg(long, value_name = "KIND")]
@@ -290,6 +296,9 @@ pub(crate) struct ListArgs {
     /// Only backups with a valid certificate of a restore
     #[arg(long)]
     pub(crate) certified: bool,
+    /// Only backups that this region has
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<RegionName>,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
 }

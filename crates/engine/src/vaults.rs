@@ -4,6 +4,8 @@
 //! reads takes the active vault when it answers, else the other, and is told so: on the day of the
 //! disaster the same commands work as on every other day.
 
+mod everywhere;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{KeySections, VaultSection};
 use crate::select::{Selector, select};
 use crate::{Error, Result};
+
+pub use everywhere::{Everywhere, Located};
 
 /// Which of two vaults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -409,12 +413,15 @@ pub fn ahead<'a>(one: &'a [Listed], other: &[Listed]) -> Vec<&'a BackupName> {
     one.iter()
         .filter_map(|listed| {
             let manifest = listed.manifest.as_ref().ok()?;
-            let same = |copy: &&Arc<Manifest>| {
-                copy.archive.blake3 == manifest.archive.blake3 && copy.created == manifest.created
-            };
-            (!there.get(&listed.name).is_some_and(same)).then_some(&listed.name)
+            let copied = there.get(&listed.name).is_some_and(|copy| same(copy, manifest));
+            (!copied).then_some(&listed.name)
         })
         .collect()
+}
+
+/// Whether two manifests of one name speak of the same backup.
+fn same(one: &Manifest, other: &Manifest) -> bool {
+    one.archive.blake3 == other.archive.blake3 && one.created == other.created
 }
 
 #[cfg(test)]

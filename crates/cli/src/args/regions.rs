@@ -1,7 +1,25 @@
 //! Arguments of what concerns two vaults.
 
-use clap::Args;
-use lifeboat::vaults::VaultChoice;
+use clap::{Args, ValueEnum};
+use lifeboat::vaults::{Role, VaultChoice};
+
+/// Which of two vaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RegionName {
+    /// `[vault.primary]`
+    Primary,
+    /// `[vault.secondary]`
+    Secondary,
+}
+
+impl From<RegionName> for Role {
+    fn from(name: RegionName) -> Self {
+        match name {
+            RegionName::Primary => Self::Primary,
+            RegionName::Secondary => Self::Secondary,
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 #[command(

@@ -5,41 +5,61 @@ use lifeboat::ExitCode;
 use lifeboat::sets::sets;
 use lifeboat::ship::{Until, Window, bases_of, windows};
 use lifeboat::vault::{Listed, Vault};
+use lifeboat::vaults::{Everywhere, Reading, Role, Vaults};
 use lifeboat_runbook::predict::Rates;
 
 use super::Session;
 use crate::args::ListArgs;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::signals::Work;
 use crate::view::list::{List, Row, WindowRow};
 use crate::view::place::Place;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Result<ExitCode> {
     let vaults = session.settings.vaults(&args.vault)?;
+    let region = args.region.map(Role::from);
+    if let Some(role) = region {
+        check_region(&vaults, role)?;
+    }
     let running = session.begin(Work::Looking)?;
-    let reading = running.or_stop(vaults.reading()).await?;
-    session.warn_of(reading.fallback.as_ref());
-    let vault = reading.region.databases();
-    let backups = running.or_stop(reading.region.list()).await?;
-    let bases = bases_of(&backups);
+    let everywhere = running.or_stop(vaults.list()).await?;
+    let bases = bases_of(&everywhere.here());
+    let Everywhere { reading: Reading { region: read, fallback }, backups, unanswered } =
+        everywhere;
+    let unanswered = match unanswered {
+        Some((role, error)) if region.is_some() && region == role => return Err(error.into()),
+        unanswered => unanswered.map(|(_, error)| error.to_string()),
+    };
+    match (&fallback, &unanswered) {
+        (None, Some(error)) => {
+            session.output.warn(&format!("the other vault is not in the list: {error}"));
+        }
+        (fallback, _) => session.warn_of(fallback.as_ref()),
+    }
+    let vault = read.databases();
     let windows =
         if bases.is_empty() { Vec::new() } else { running.or_stop(windows(vault, &bases)).await? };
     let now = Timestamp::now();
-    let mut rates = Rates::of(&backups);
+    let listed: Vec<Listed> = backups.iter().map(|one| one.listed.clone()).collect();
+    let mut rates = Rates::of(&listed);
     let windows = if windows.is_empty() {
         Vec::new()
     } else {
         rates = rates.with_runs(vault).await;
-        running.or_stop(predicted(vault, &backups, windows, &rates)).await?
+        running.or_stop(predicted(vault, &listed, windows, &rates)).await?
     };
-    let wanted = backups.iter().filter(|listed| is_wanted(listed, args));
-    let mut rows: Vec<_> = wanted.map(|listed| Row::new(listed, &rates, now)).collect();
-    Row::tell_sets(&mut rows, &sets(&backups));
+    let wanted = backups.iter().filter(|one| {
+        is_wanted(&one.listed, args) && region.is_none_or(|region| one.regions.contains(&region))
+    });
+    let mut rows: Vec<_> = wanted.map(|one| Row::new(one, &rates, now)).collect();
+    Row::tell_sets(&mut rows, &sets(&listed));
     let list = List {
         vault: vault.to_string(),
-        place: Place::new(&reading.region, reading.fallback.as_ref()),
+        place: Place::new(&read, fallback.as_ref()),
+        unanswered,
         backups: rows,
         windows,
+        two: vaults.other().is_some(),
     };
     if session.output.json {
         session.output.document(&list)?;
@@ -71,6 +91,18 @@ async fn predicted(
         rows.push(WindowRow::new(window, took));
     }
     Ok(rows)
+}
+
+/// Refuses a region that the settings do not name.
+fn check_region(vaults: &Vaults, role: Role) -> Result<()> {
+    let named = [Some(vaults.active()), vaults.other()];
+    if named.into_iter().flatten().any(|region| region.role == Some(role)) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format_args!("there is no {role} vault to look for"),
+        format_args!("write [vault.{role}] into lifeboat.toml, and give no --vault"),
+    ))
 }
 
 fn is_wanted(listed: &Listed, args: &ListArgs) -> bool {

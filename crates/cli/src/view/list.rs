@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lifeboat::format::{Certificate, FileKind};
 use lifeboat::ship::Window;
-use lifeboat::vault::{Certified, Listed};
+use lifeboat::vault::Certified;
+use lifeboat::vaults::{Located, Role};
 use lifeboat_runbook::predict::Rates;
 use serde::Serialize;
 
@@ -26,10 +27,15 @@ pub(crate) struct List {
     pub(crate) vault: String,
     #[serde(flatten)]
     pub(crate) place: Place,
+    /// Why the backups of the other region are not in the list.
+    pub(crate) unanswered: Option<String>,
     /// Newest first.
     pub(crate) backups: Vec<Row>,
     /// What can be recovered to any transaction in it, by shipped logs.
     pub(crate) windows: Vec<WindowRow>,
+    /// Whether there are two regions.
+    #[serde(skip)]
+    pub(crate) two: bool,
 }
 
 /// A window, and how long a recovery to its end will take.
@@ -60,6 +66,8 @@ impl WindowRow {
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     name: String,
+    /// The regions that have it just so; none for a vault that stands in no settings.
+    regions: Vec<Role>,
     created: Timestamp,
     age_seconds: i64,
     size: u64,
@@ -93,7 +101,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(listed: &Listed, rates: &Rates, now: Timestamp) -> Self {
+    pub(crate) fn new(located: &Located, rates: &Rates, now: Timestamp) -> Self {
+        let Located { listed, regions } = located;
         let manifest = listed.manifest.as_ref().ok();
         let database = manifest.and_then(|manifest| manifest.database.as_ref());
         let counts = database.and_then(|database| database.counts.as_ref());
@@ -101,6 +110,7 @@ impl Row {
         let created = listed.created();
         Self {
             name: listed.name.to_string(),
+            regions: regions.clone(),
             created,
             age_seconds: now.duration_since(created).as_secs(),
             size: listed.size,
@@ -140,7 +150,7 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; 9] {
         let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::count);
         let mut state = match (&self.damage, &self.safety_backup_before) {
             (Some(damage), _) => format!("damaged: {damage}"),
@@ -182,16 +192,25 @@ impl Row {
                 None => "-",
             }
             .to_owned(),
+            match self.regions.as_slice() {
+                [] => "-",
+                [region] => region.as_str(),
+                _ => "both",
+            }
+            .to_owned(),
             state,
         ]
     }
 }
 
-const HEAD: [&str; 8] =
-    ["NAME", "AGE", "SIZE", "NODES", "RELATIONSHIPS", "METHOD", "SNAPSHOT", "STATE"];
+const HEAD: [&str; 9] =
+    ["NAME", "AGE", "SIZE", "NODES", "RELATIONSHIPS", "METHOD", "SNAPSHOT", "REGION", "STATE"];
 
 /// Columns of numbers, which stand to the right.
-const RIGHT: [bool; 8] = [false, true, true, true, true, false, false, false];
+const RIGHT: [bool; 9] = [false, true, true, true, true, false, false, false, false];
+
+/// The column that only two regions have.
+const REGION: usize = 7;
 
 impl List {
     /// A table; nothing when there are no backups.
@@ -209,6 +228,7 @@ impl List {
             let line: Vec<String> = row
                 .iter()
                 .enumerate()
+                .filter(|(column, _)| self.two || *column != REGION)
                 .map(|(column, cell)| {
                     let width = width[column];
                     if RIGHT[column] {
@@ -237,6 +257,7 @@ mod tests {
     fn list() -> List {
         let good = |name: &str, age_seconds, exact| Row {
             name: name.to_owned(),
+            regions: vec![Role::Primary, Role::Secondary],
             created: "2026-11-24T02:00:00Z".parse().unwrap(),
             age_seconds,
             size: 45_823_921,
@@ -258,10 +279,12 @@ mod tests {
             now: "2026-11-24T09:13:20Z".parse().unwrap(),
         };
         let safety = Row {
+            regions: vec![Role::Primary],
             safety_backup_before: Some("neo4j-backup-20261124-020000".to_owned()),
             ..good("neo4j-backup-20261124-090000", 120, true)
         };
         let damaged = Row {
+            regions: vec![Role::Secondary],
             size: 0,
             method: None,
             nodes: None,
@@ -292,14 +315,17 @@ mod tests {
         List {
             vault: "/var/backups/neo4j".to_owned(),
             place: Place::default(),
+            unanswered: None,
             backups,
             windows: Vec::new(),
+            two: false,
         }
     }
 
     #[test]
     fn is_a_table() {
         insta::assert_snapshot!(list().text(false));
+        insta::assert_snapshot!("regions", List { two: true, ..list() }.text(false));
         assert_eq!(list().text(true).matches("\x1b[1;31m").count(), 1);
         assert_eq!(List { backups: Vec::new(), ..list() }.text(true), "");
     }

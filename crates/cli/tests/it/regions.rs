@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lifeboat_testkit::azurite::{ACCOUNT, Azurite, SECOND_ACCOUNT};
+use serde_json::Value;
 
 use crate::support::{NOBODY, Ran, database, lifeboat, settings};
 
@@ -28,6 +29,18 @@ async fn run(folder: &Path, args: &[&str]) -> Ran {
     Ran::of(command).await
 }
 
+fn located(name: &str, regions: &[&str]) -> (String, Vec<String>) {
+    (name.to_owned(), regions.iter().map(|region| (*region).to_owned()).collect())
+}
+
+/// The backups of a list, and the regions that have them.
+fn told(list: &Value) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let regions = |backup: &Value| backup["regions"].as_array().unwrap().iter().map(text).collect();
+    let backups = list["backups"].as_array().unwrap().iter();
+    backups.map(|backup| (text(&backup["name"]), regions(backup))).collect()
+}
+
 #[tokio::test]
 async fn reads_from_the_region_that_is_left() {
     let database = database().await;
@@ -51,13 +64,19 @@ async fn reads_from_the_region_that_is_left() {
 
     // Both answer.
     let list = run(folder, &["list", "--json"]).await.code(0).document();
-    assert_eq!((&list["region"], &list["fallback"]), (&"primary".into(), &serde_json::Value::Null));
-    assert_eq!(list["backups"][0]["name"], "here");
+    assert_eq!((&list["region"], &list["fallback"]), (&"primary".into(), &Value::Null));
+    let both = [located("there", &["secondary"]), located("here", &["primary"])];
+    assert_eq!((told(&list), &list["unanswered"]), (both.to_vec(), &Value::Null));
     let list = run(folder, &["list", "--json", "--vault", "secondary"]).await.code(0).document();
-    assert_eq!(
-        (&list["region"], &list["backups"][0]["name"]),
-        (&"secondary".into(), &"there".into())
-    );
+    assert_eq!((&list["region"], told(&list)), (&"secondary".into(), both[..1].to_vec()));
+    for (region, name) in [("primary", "here"), ("secondary", "there")] {
+        let list = run(folder, &["list", "--json", "--region", region]).await.code(0).document();
+        assert_eq!(told(&list), [located(name, &[region])]);
+    }
+    let list = run(folder, &["list"]).await.code(0).stdout;
+    assert!(list.contains("REGION") && list.contains("secondary  ok"), "{list}");
+    let chosen = ["list", "--region", "primary", "--vault", "secondary"];
+    run(folder, &chosen).await.code(2).says("there is no primary vault to look for");
     let show = run(folder, &["show", "there"]).await.code(0);
     assert!(show.says("using the secondary vault instead of the primary").stdout.contains("there"));
     let check = run(folder, &["config", "check"]).await.code(0);
@@ -73,6 +92,10 @@ async fn reads_from_the_region_that_is_left() {
     let back = run(folder, &["replicate", "--from", "secondary", "--to", "primary"]).await.code(0);
     assert!(back.stdout.contains("there: copied"), "{back:?}");
     run(folder, &["verify", "--all", "--vault", "secondary"]).await.code(0);
+    let list = run(folder, &["list", "--json", "--region", "secondary"]).await.code(0).document();
+    let regions = ["primary", "secondary"];
+    assert_eq!(told(&list), [located("there", &regions), located("here", &regions)]);
+    assert!(run(folder, &["list"]).await.code(0).stdout.contains("both"));
 
     // The first region is gone: nobody listens at its address.
     let gone =
@@ -85,6 +108,8 @@ async fn reads_from_the_region_that_is_left() {
         (&"secondary".into(), &"there".into())
     );
     assert!(list["fallback"].as_str().unwrap().contains("cannot list"), "{list}");
+    run(folder, &["list", "--region", "secondary"]).await.code(0).says("using the secondary");
+    run(folder, &["list", "--region", "primary"]).await.code(1).says("cannot list");
     let verify = run(folder, &["verify", "--json"]).await.code(0).summary();
     assert_eq!((&verify["good"], &verify["region"]), (&1.into(), &"secondary".into()));
     let restore = backup(&["restore", "latest", "--replace", "--dry-run"]).await.code(0);
@@ -101,7 +126,9 @@ async fn reads_from_the_region_that_is_left() {
         format!("[vault]\nactive = \"secondary\"\n{text}"),
     )
     .unwrap();
-    let list = run(folder, &["list"]).await.code(0);
-    assert_eq!(list.stderr, "");
+    let list = run(folder, &["list", "--json"]).await.code(0).says("the other vault is not in");
+    assert_eq!(list.document()["fallback"], Value::Null);
+    assert!(list.document()["unanswered"].as_str().unwrap().contains("cannot list"), "{list:?}");
+    assert_eq!(run(folder, &["list", "--vault", "secondary"]).await.code(0).stderr, "");
     backup(&["backup", "--name", "later"]).await.code(0);
 }

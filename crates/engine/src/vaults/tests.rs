@@ -140,6 +140,65 @@ async fn what_one_has_ahead_of_the_other_is_told() {
     assert_eq!(ahead(&other, &one), [&name(Database, 2)]);
 }
 
+/// Names and regions of a list.
+fn told(everywhere: &Everywhere) -> Vec<(BackupName, Vec<Role>)> {
+    everywhere.backups.iter().map(|one| (one.listed.name.clone(), one.regions.clone())).collect()
+}
+
+#[tokio::test]
+async fn the_backups_of_both_regions_are_one_list() {
+    use Role::{Primary, Secondary};
+
+    let (here, there) = (memory("list-a"), memory("list-b"));
+    for vault in [&here, &there] {
+        store(vault, &name(Database, 0), "same").await;
+        store(vault, &name(Database, 4), &format!("of {vault}")).await;
+    }
+    store(&here, &name(Database, 1), "here").await;
+    store(&there, &name(Database, 2), "there").await;
+    let vaults = two("memory://list-a", "memory://list-b");
+    let everywhere = vaults.list().await.unwrap();
+    assert_eq!((everywhere.here().len(), &everywhere.reading.fallback), (3, &None));
+    assert!(everywhere.unanswered.is_none());
+    let expected = [
+        (name(Database, 4), vec![Primary]),
+        (name(Database, 4), vec![Secondary]),
+        (name(Database, 2), vec![Secondary]),
+        (name(Database, 1), vec![Primary]),
+        (name(Database, 0), vec![Primary, Secondary]),
+    ];
+    assert_eq!(told(&everywhere), expected);
+
+    // One that is alone, and one that stands in no settings.
+    assert_eq!(told(&one("memory://list-b").list().await.unwrap()).len(), 3);
+    let config = RegionConfig { role: None, ..region(Primary, "memory://list-b") };
+    let alone = Vaults::new(config, None).list().await.unwrap();
+    assert!(told(&alone).iter().all(|(_, regions)| regions.is_empty()));
+    assert_eq!(alone.here().len(), 3);
+}
+
+#[tokio::test]
+async fn a_list_tells_which_region_does_not_answer() {
+    use Role::{Primary, Secondary};
+
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("gone");
+    let gone = gone.to_str().unwrap();
+    store(&memory("list-left"), &name(Database, 1), "b").await;
+    let everywhere = two("memory://list-left", gone).list().await.unwrap();
+    assert_eq!(told(&everywhere), [(name(Database, 1), vec![Primary])]);
+    let (role, error) = everywhere.unanswered.unwrap();
+    assert_eq!(role, Some(Secondary));
+    assert!(error.to_string().contains("does not exist"), "{error}");
+
+    let everywhere = two(gone, "memory://list-left").list().await.unwrap();
+    assert_eq!(told(&everywhere), [(name(Database, 1), vec![Secondary])]);
+    assert!(everywhere.reading.fallback.is_some());
+    assert_eq!(everywhere.unanswered.unwrap().0, Some(Primary));
+    let neither = two(gone, folder.path().join("too").to_str().unwrap()).list().await;
+    assert!(matches!(neither, Err(Error::NeitherVault { .. })), "{neither:?}");
+}
+
 #[test]
 fn a_vault_is_chosen_by_role_or_address() {
     let secondary: VaultChoice = "secondary".parse().unwrap();
