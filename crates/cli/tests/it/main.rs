@@ -17,6 +17,7 @@ mod keys;
 mod physical;
 mod proxy;
 mod regions;
+mod runbooks;
 mod scripts;
 mod service;
 mod shipping;

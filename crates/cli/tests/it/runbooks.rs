@@ -1,0 +1,140 @@
+//! Runs that stop half-way: interrupted, waiting for a person, failed; and how they go on or are
+//! given up. The steps need nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::interrupts::signal;
+use crate::support::{Ran, lifeboat};
+
+const RUNBOOK: &str = r#"
+title = "Half-way"
+[inputs.last]
+kind = "text"
+default = "true"
+[[step]]
+id = "mark"
+kind = "command"
+command = ["sh", "-c", "echo marked >> story"]
+undo = ["sh", "-c", "echo unmarked >> story"]
+[[step]]
+id = "linger"
+kind = "command"
+command = ["sh", "-c", "echo lingering >> story; exec sleep $(cat seconds)"]
+[[step]]
+id = "agree"
+kind = "ask"
+approval = "May it go on?"
+[[step]]
+id = "end"
+kind = "command"
+command = ["{inputs.last}"]
+"#;
+
+/// The program in a folder with the runbook, whose second step takes so many seconds.
+fn command(folder: &Path, args: &[&str], seconds: &str) -> Command {
+    let settings =
+        "[vault.primary]\nurl = \"vault\"\n[runbooks]\nfolder = \"books\"\nstate = \"runs\"\n";
+    for name in ["vault", "books"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    std::fs::write(folder.join("lifeboat.toml"), settings).unwrap();
+    std::fs::write(folder.join("books/half.toml"), RUNBOOK).unwrap();
+    std::fs::write(folder.join("seconds"), seconds).unwrap();
+    let mut command = lifeboat(args);
+    command.current_dir(folder);
+    command
+}
+
+fn story(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("story")).unwrap_or_default();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// The id of the only run.
+async fn run_in(folder: &Path) -> String {
+    let document = Ran::of(command(folder, &["runbook", "status", "--json"], "0")).await.code(0);
+    let runs = document.document()["runs"].as_array().unwrap().clone();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    runs[0]["run"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_goes_on_when_somebody_says_how_far_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let child = command(folder, &["runbook", "run", "half"], "600").spawn().unwrap();
+    let lingers = async {
+        while story(folder).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), lingers).await.unwrap();
+    signal(&child, "INT").await;
+    let ran = Ran::from(child.wait_with_output().await.unwrap()).code(130);
+    let run = run_in(folder).await;
+    let told = format!("interrupted at a safe point; `lifeboat runbook resume {run}` goes on");
+    assert!(ran.stdout.contains(&told), "{ran:?}");
+
+    // Nobody knows how far the command came, and it is not run again unasked.
+    let resume = |more: &[&str]| {
+        let args = [&["runbook", "resume", &run], more].concat();
+        Ran::of(command(folder, &args, "0"))
+    };
+    let ran = resume(&[]).await.code(1);
+    assert!(ran.stdout.contains(&format!("resume {run} --done linger")), "{ran:?}");
+    assert_eq!(story(folder), ["marked", "lingering"]);
+    let ran = resume(&["--again", "linger"]).await.code(3);
+    assert_eq!(story(folder), ["marked", "lingering", "lingering"]);
+    assert!(ran.stdout.contains("agree: May it go on?"), "{ran:?}");
+    resume(&[]).await.code(3);
+    Ran::of(command(folder, &["runbook", "approve", &run, "mark"], "0"))
+        .await
+        .code(13)
+        .says("asks nobody about the step mark");
+    let agreed =
+        Ran::of(command(folder, &["runbook", "approve", &run, "agree"], "0")).await.code(0);
+    assert!(agreed.stdout.contains("agree may begin"), "{agreed:?}");
+    let ran = resume(&[]).await.code(0);
+    assert!(ran.stdout.contains(&format!("run {run}: succeeded")), "{ran:?}");
+    assert_eq!(story(folder).len(), 3, "what was done is not done again");
+    resume(&[]).await.code(13).says("is at its end");
+}
+
+#[tokio::test]
+async fn a_run_that_failed_is_given_up_and_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let args = ["runbook", "run", "half", "--yes", "--input", "last=false"];
+    let ran = Ran::of(command(folder, &args, "0")).await.code(1);
+    let run = run_in(folder).await;
+    assert!(ran.stdout.contains("stopped, since end failed"), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("lifeboat runbook abort {run} --undo")), "{ran:?}");
+    let abort = ["runbook", "abort", &run, "--undo"];
+    Ran::of(command(folder, &abort, "0")).await.code(0);
+    assert_eq!(story(folder), ["marked", "lingering", "unmarked"]);
+    let status = Ran::of(command(folder, &["runbook", "status", &run], "0")).await.code(0);
+    assert!(status.stdout.contains("undone"), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_built_in_runbook_is_taken_out_and_the_handbook_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let eject = ["runbook", "eject", "region"];
+    Ran::of(command(folder, &eject, "0")).await.code(0);
+    let path = folder.join("books/region.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("Regional outage", "Our outage")).unwrap();
+    let list = Ran::of(command(folder, &["runbook", "list"], "0")).await.code(0);
+    assert!(list.stdout.contains("Our outage") && list.stdout.contains("half"), "{list:?}");
+    let book = Ran::of(command(folder, &["handbook", "--format", "markdown"], "0")).await;
+    let text = book.code(0).stdout;
+    for words in ["lifeboat runbook run corruption", "zstd -dc", "vault"] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+    let page = Ran::of(command(folder, &["handbook"], "0")).await.code(0).stdout;
+    assert!(page.contains("<html") && !page.contains("src="), "{page}");
+}
