@@ -325,19 +325,10 @@ impl Stage {
         self.groups.iter().all(|group| group.rows == 0)
     }
 
-    /// What the importer is told.
+    /// What the importer is told. Files come first: the importer takes whatever stands behind their
+    /// options for one more file, also the name of the database, until the next option.
     pub(super) fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec![
-            "--id-type=actual".to_owned(),
-            "--array-delimiter=U+001F".to_owned(),
-            "--trim-strings=false".to_owned(),
-            "--strict=true".to_owned(),
-            "--bad-tolerance=0".to_owned(),
-            "--verbose".to_owned(),
-            format!("--read-buffer-size={}", (self.longest * 2).max(READ_BUFFER)),
-            format!("--report-file={}", self.folder.join("report").display()),
-        ];
-        let mut multiline = Vec::new();
+        let (mut arguments, mut multiline) = (Vec::new(), Vec::new());
         for group in self.groups.iter().filter(|group| group.rows > 0) {
             let flag = if group.shape.node { "nodes" } else { "relationships" };
             let parts: Vec<String> =
@@ -351,6 +342,16 @@ impl Stage {
             arguments.push(format!("--multiline-fields={}", multiline.join(",")));
             arguments.push("--multiline-fields-format=v2".to_owned());
         }
+        arguments.extend([
+            "--id-type=actual".to_owned(),
+            "--array-delimiter=U+001F".to_owned(),
+            "--trim-strings=false".to_owned(),
+            "--strict=true".to_owned(),
+            "--bad-tolerance=0".to_owned(),
+            "--verbose".to_owned(),
+            format!("--read-buffer-size={}", (self.longest * 2).max(READ_BUFFER)),
+            format!("--report-file={}", self.folder.join("report").display()),
+        ]);
         arguments
     }
 }
