@@ -60,8 +60,8 @@ pub struct Predicted {
 /// a database.
 pub async fn newest(vault: &Vault, listed: &[Listed], windows: &[Window]) -> Option<Predicted> {
     let point = choose(listed, windows, None, false)?;
-    let manifests = listed.iter().filter_map(|one| one.manifest.as_ref().ok());
-    let manifest = manifests.into_iter().find(|one| one.name.to_string() == point.backup)?;
+    let mut manifests = listed.iter().filter_map(|one| one.manifest.as_ref().ok());
+    let manifest = manifests.find(|one| one.name.as_str() == point.backup)?;
     let rates = Rates::of(listed).with_runs(vault).await;
     let log = log_bytes(vault, manifest, Until::Latest).await;
     Some(Predicted {
