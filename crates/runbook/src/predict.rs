@@ -19,7 +19,7 @@ use replay::Replay;
 pub use replay::log_bytes;
 pub(crate) use replay::{LOG_BYTES, PARTS, words};
 
-use crate::steps::choose;
+use crate::steps::newest_point;
 
 /// The newest certificates count, no more: machines and networks change.
 const NEWEST: usize = 10;
@@ -59,7 +59,7 @@ pub struct Predicted {
 /// How long a recovery to the newest point of a vault will take. `None` when there is no backup of
 /// a database.
 pub async fn newest(vault: &Vault, listed: &[Listed], windows: &[Window]) -> Option<Predicted> {
-    let point = choose(listed, windows, None, false)?;
+    let point = newest_point(vault, listed, windows, None, false).await?;
     let mut manifests = listed.iter().filter_map(|one| one.manifest.as_ref().ok());
     let manifest = manifests.find(|one| one.name.as_str() == point.backup)?;
     let rates = Rates::of(listed).with_runs(vault).await;

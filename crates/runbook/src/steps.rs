@@ -25,7 +25,7 @@ use toml::de::DeTable;
 use crate::action::Action;
 
 pub(crate) use database::stop as stop_database;
-pub(crate) use recovery_point::choose;
+pub(crate) use recovery_point::newest as newest_point;
 
 /// Reads the options of a step of some kind.
 pub(crate) type Reader = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn Action>, toml::de::Error>;

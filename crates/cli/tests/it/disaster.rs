@@ -54,13 +54,18 @@ async fn nothing_lost(world: &World, side: Side, report: &Value) {
 async fn corruption() {
     let world = World::start("corruption").await;
     let shipper = world.write_and_ship(30).await;
+    // From a newer base less log has to be replayed.
+    world.lifeboat(&["backup", "--method", "physical", "--name", "newer"]).await.code(0);
+    world.written(world.acknowledged().len() as u64 + 10).await;
+    world.all_shipped().await;
 
     // The store's files are garbage, and the server has them open.
     world.stop_writing().await;
     world.overwrite_stores();
     world.kill_database(Side::East);
     world.end(shipper).await;
-    world.lifeboat(&["runbook", "plan", "corruption"]).await.code(0);
+    let plan = world.lifeboat(&["runbook", "plan", "corruption"]).await.code(0);
+    assert!(plan.stdout.contains("newer of the primary vault, physical, reaches"), "{plan:#?}");
 
     let (run, healthy) = world.recover("corruption", Side::East, &[]).await;
     let report = world.report(&run).await;

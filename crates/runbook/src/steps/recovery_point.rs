@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::format::{BackupKind, Manifest, Method};
 use lifeboat::select::safety_of;
-use lifeboat::ship::{Window, bases_of, windows};
-use lifeboat::vault::Listed;
+use lifeboat::ship::{BaseLog, Until, Window, bases_of, find_replay, windows};
+use lifeboat::vault::{Listed, Vault};
 use serde::Deserialize;
 
 use crate::action::{Action, Context, Field, Finding, Outputs};
@@ -44,19 +44,71 @@ pub(crate) struct Point {
     pub(crate) config: String,
 }
 
-/// The newest point of a list that is not after `until`.
-pub(crate) fn choose(
+/// The newest point of a vault that is not after `until`, from the backup from which the least log
+/// leads there.
+pub(crate) async fn newest(
+    vault: &Vault,
     listed: &[Listed],
     windows: &[Window],
     until: Option<Timestamp>,
     certified: bool,
 ) -> Option<Point> {
-    let good: Vec<(&Listed, &Manifest)> =
-        listed.iter().filter_map(|one| Some((one, one.manifest.as_ref().ok()?.as_ref()))).collect();
-    let within = |time: Timestamp| until.is_none_or(|until| time <= until);
-    let trusted = |one: &Listed| {
-        !certified || one.certificate.as_ref().is_some_and(|certified| certified.valid().is_some())
+    let mut point = choose(listed, windows, until, certified)?;
+    // A window begins with its oldest base, and a month of log may follow that.
+    let window = windows.iter().find(|window| window.base.as_str() == point.backup);
+    if let Some(window) = window.filter(|window| window.from < point.reaches) {
+        for (_, manifest) in good(listed).filter(|(one, _)| is_trusted(one, certified)) {
+            if manifest.name == window.base {
+                break;
+            }
+            if safety_of(manifest).is_none() && leads(vault, manifest, window, until).await {
+                point.backup = manifest.name.to_string();
+                break;
+            }
+        }
+    }
+    Some(point)
+}
+
+/// Whether a backup stands in a window, so that its log leads on from it.
+async fn leads(
+    vault: &Vault,
+    manifest: &Manifest,
+    window: &Window,
+    until: Option<Timestamp>,
+) -> bool {
+    let physical = manifest.database.as_ref().and_then(|section| section.physical.as_ref());
+    let Some(database) = physical.and_then(|store| store.databases.get(&window.database)) else {
+        return false;
     };
+    let Some(base) = BaseLog::of(&window.database, database) else { return false };
+    let end = database.last_tx_time.unwrap_or(manifest.finished);
+    if !(window.first_tx..=window.last_tx).contains(&base.last_tx) || until.is_some_and(|t| end > t)
+    {
+        return false;
+    }
+    let found = find_replay(vault, &base, until.map_or(Until::Latest, Until::Time)).await;
+    found.is_ok_and(|found| found.is_some_and(|replay| replay.timeline() == window.timeline))
+}
+
+fn good(listed: &[Listed]) -> impl Iterator<Item = (&Listed, &Manifest)> {
+    listed.iter().filter_map(|one| Some((one, one.manifest.as_ref().ok()?.as_ref())))
+}
+
+fn is_trusted(one: &Listed, certified: bool) -> bool {
+    !certified || one.certificate.as_ref().is_some_and(|certified| certified.valid().is_some())
+}
+
+/// The newest point of a list that is not after `until`; of a window, from its oldest base.
+fn choose(
+    listed: &[Listed],
+    windows: &[Window],
+    until: Option<Timestamp>,
+    certified: bool,
+) -> Option<Point> {
+    let good: Vec<_> = good(listed).collect();
+    let within = |time: Timestamp| until.is_none_or(|until| time <= until);
+    let trusted = |one: &Listed| is_trusted(one, certified);
     // A backup that was not finished by then holds what came after.
     let backups = good.iter().filter(|(one, manifest)| {
         manifest.database.is_some()
@@ -103,8 +155,9 @@ impl RecoveryPoint {
         let (region, _) = cx.world.region(&role).await?;
         let listed = region.list().await?;
         let windows = windows(region.databases(), &bases_of(&listed)).await?;
-        let point = choose(&listed, &windows, until, self.certified);
-        let vault = region.databases().to_string();
+        let vault = region.databases();
+        let point = newest(vault, &listed, &windows, until, self.certified).await;
+        let vault = vault.to_string();
         let point = point.ok_or_else(|| lifeboat::Error::NoBackup {
             vault,
             hint: match until {

@@ -270,7 +270,7 @@ impl World {
         command.spawn().unwrap()
     }
 
-    async fn all_shipped(&self) {
+    pub(super) async fn all_shipped(&self) {
         let began = Instant::now();
         let wanted = self.acknowledged.lock().unwrap().len();
         let wanted = self.acknowledged.lock().unwrap()[wanted - 1].1;
