@@ -343,6 +343,33 @@ pub enum ExitCode {
 }
 
 impl Error {
+    /// Whether it tells of the surroundings (the vault, a disk, a key, the settings) and not of the
+    /// backup that something was tried with: another backup would have met the same.
+    pub fn is_circumstance(&self) -> bool {
+        use lifeboat_neo4j::Error as Database;
+        use lifeboat_vault::Error as Store;
+        match self {
+            Self::Vault(error) => !matches!(error, Store::Damaged { .. }),
+            Self::NeitherVault { .. }
+            | Self::NoInstallation
+            | Self::Folder { .. }
+            | Self::Config(_)
+            | Self::Interrupted
+            | Self::Internal(_)
+            | Self::Database(
+                Database::Scratch(_)
+                | Database::Staging(_)
+                | Database::File { .. }
+                | Database::Home { .. }
+                | Database::Interrupted,
+            ) => true,
+            Self::RolledBack { cause, .. } | Self::HomeRolledBack { cause } => {
+                cause.is_circumstance()
+            }
+            _ => false,
+        }
+    }
+
     /// The exit code that tells of this error.
     pub fn exit_code(&self) -> ExitCode {
         use lifeboat_neo4j::Error as Database;

@@ -91,8 +91,8 @@ impl Judge for Trials<'_> {
         let why = match Box::pin(trial(&options, self.progress, self.cancel)).await {
             Ok(_) => None,
             Err(lifeboat::Error::Interrupted) => return Err(Error::Interrupted),
-            // Without an installation nothing is said about any backup.
-            Err(error @ lifeboat::Error::NoInstallation) => return Err(error.into()),
+            // A full disk, or a vault that is away, says nothing about any backup.
+            Err(error) if error.is_circumstance() => return Err(error.into()),
             Err(error) => Some(error.to_string()),
         };
         let verdict = Verdict { backup, created, finished, good: why.is_none(), why: why.clone() };

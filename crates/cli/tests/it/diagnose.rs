@@ -84,6 +84,11 @@ async fn when_nothing_is_good_or_nothing_tells_that_is_said() {
     assert!(told.contains("the newest, second, is good"), "{told}");
     assert!(told.contains("1 of 2 recovery points"), "{told}");
 
+    // What stands in the way of every trial says nothing of a backup.
+    std::fs::remove_dir_all(folder.path().join("scratch")).unwrap();
+    let ran = diagnose(folder.path(), &[]).await.code(1).says("cannot make a folder in");
+    assert!(!ran.stdout.contains("BAD"), "{ran:?}");
+
     let text = std::fs::read_to_string(folder.path().join("lifeboat.toml")).unwrap();
     let (without, _) = text.split_once("[[verify.invariants]]").unwrap();
     std::fs::write(folder.path().join("lifeboat.toml"), without).unwrap();
