@@ -138,3 +138,51 @@ async fn a_built_in_runbook_is_taken_out_and_the_handbook_is_printed() {
     let page = Ran::of(command(folder, &["handbook"], "0")).await.code(0).stdout;
     assert!(page.contains("<html") && !page.contains("src="), "{page}");
 }
+
+const WEST: &str = r#"
+[objectives]
+rto = "1m"
+[environment.west]
+region = "West"
+[[environment.west.endpoints]]
+file = "address"
+content = "west.example.test"
+command = ["sh", "-c", "echo told $LIFEBOAT_ENVIRONMENT >> story"]
+"#;
+
+#[tokio::test]
+async fn time_preconditions_and_endpoints_are_seen_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |verb: &str, step: &str| {
+        let mut command = command(folder, &["runbook", verb, "one"], "0");
+        let path = folder.join("lifeboat.toml");
+        let settings = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{settings}{WEST}")).unwrap();
+        let text = format!("title = \"One\"\n[[step]]\nid = \"one\"\n{step}\n");
+        std::fs::write(folder.join("books/one.toml"), text).unwrap();
+        command.stdin(std::process::Stdio::null());
+        Ran::of(command)
+    };
+    // What would take longer than the objective is told before it begins.
+    let plan = run("plan", "kind = \"wait\"\nfor = \"2m\"").await.code(14);
+    assert!(plan.stdout.contains("the objective would be MISSED"), "{plan:?}");
+    run("plan", "kind = \"wait\"\nfor = \"30s\"").await.code(0);
+
+    let mark = "kind = \"command\"\ncommand = [\"sh\", \"-c\", \"echo did >> story\"]";
+    let unmet = format!("{mark}\npreconditions = [{{ command = [\"false\"] }}]");
+    let ran = run("run", &unmet).await.code(1);
+    assert!(ran.stdout.contains("stopped, since one failed"), "{ran:?}");
+    assert_eq!(story(folder), [""; 0]);
+    let met = format!("{mark}\npreconditions = [{{ command = [\"true\"] }}]");
+    run("run", &met).await.code(0);
+    assert_eq!(story(folder), ["did"]);
+
+    let late = "kind = \"command\"\ncommand = [\"sleep\", \"600\"]\ntimeout = \"1s\"";
+    let ran = run("run", late).await.code(1);
+    assert!(ran.stdout.contains("within 1 s"), "{ran:?}");
+
+    run("run", "kind = \"traffic\"\nenvironment = \"west\"").await.code(0);
+    let address = std::fs::read_to_string(folder.join("address")).unwrap();
+    assert_eq!((address.as_str(), story(folder)[1].as_str()), ("west.example.test", "told west"));
+}
