@@ -6,13 +6,13 @@
 //! its jobs wait for requests, of which there will be many.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use lifeboat_testkit::folders;
+use lifeboat_testkit::ports::free_port;
 
 use crate::run::{cargo, program, run};
 
@@ -52,7 +52,7 @@ pub(crate) fn api(options: &Options) -> anyhow::Result<()> {
     let modules = schemathesis()?;
     run(&mut cargo(["build", "--quiet", "--package", "lifeboat-cli"]))?;
     let folder = tempfile::tempdir()?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let _service = Service::start(folder.path(), port)?;
     let document = format!("http://127.0.0.1:{port}/api/v1/openapi.json");
     let header = format!("Authorization: Bearer {TOKEN}");

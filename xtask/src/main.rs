@@ -17,7 +17,6 @@ mod infra;
 mod layers;
 mod run;
 mod setup;
-mod suite;
 mod tally;
 mod test;
 

@@ -12,8 +12,8 @@ use std::{
 
 use crate::{
     crash, deny, infra, layers,
-    run::{cargo, run},
-    setup, suite,
+    run::{cargo, lines, run},
+    setup,
     tally::Tally,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn test(options: &Options) -> anyhow::Result<ExitCode> {
         }
         steps.push(step("lints", || check(run(&mut clippy()))));
     }
-    steps.push(step("tests", || suite::tests(&options.cargo)));
+    steps.push(step("tests", || tests(&options.cargo)));
     if options.cargo.is_empty() {
         // With the program that the tests were built with: a build of it alone has other features,
         // and would compile its dependencies once more.
@@ -139,8 +139,34 @@ fn clippy() -> std::process::Command {
     ]))
 }
 
+fn tests(arguments: &[String]) -> (Tally, String) {
+    let mut command = build(cargo(["test", "--locked", "--no-fail-fast"]));
+    if arguments.is_empty() {
+        command.arg("--workspace");
+    }
+    command.args(arguments);
+    let mut tally = Tally::default();
+    let result = lines(&mut command, |line| {
+        println!("{line}");
+        tally += Tally::of_line(line).unwrap_or_default();
+    });
+    // A test program that crashed or does not compile has no closing line, but cargo knows.
+    let broken = match result {
+        Ok(success) => !success && tally.failed == 0,
+        Err(error) => {
+            println!("{error:#}");
+            true
+        }
+    };
+    if broken {
+        tally.failed += 1;
+        return (tally, " — cargo test itself failed".to_owned());
+    }
+    (tally, String::new())
+}
+
 /// For a build from scratch that nobody continues, incremental compilation is only slower.
-pub(crate) fn build(mut command: std::process::Command) -> std::process::Command {
+fn build(mut command: std::process::Command) -> std::process::Command {
     if env::var_os("CI").is_some() {
         command.env("CARGO_INCREMENTAL", "0");
     }

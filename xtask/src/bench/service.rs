@@ -1,7 +1,6 @@
 //! The service: what it costs while it waits, and how soon its API answers.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use lifeboat_testkit::folders;
+use lifeboat_testkit::ports::free_port;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -104,7 +104,7 @@ impl Service {
         fs::write(&settings, SETTINGS)?;
         let vault = folder.join("vault");
         fs::create_dir(&vault)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let mut command = bench.lifeboat(None, &vault, &["serve"]);
         command.arg("-c").arg(settings).arg("--state").arg(folder.join("state"));
         command.arg(format!("--listen=127.0.0.1:{port}"));
