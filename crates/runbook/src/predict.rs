@@ -17,7 +17,7 @@ use lifeboat::vault::{Certified, Listed, Vault};
 
 use replay::Replay;
 pub use replay::log_bytes;
-pub(crate) use replay::{LOG_BYTES, PARTS, words};
+pub(crate) use replay::{LOG_BYTES, PARTS, shipped, words};
 
 use crate::steps::newest_point;
 

@@ -45,14 +45,23 @@ fn time_of(names: &[&str], text: &str) -> f64 {
     text.split(", ").filter_map(part).sum::<u64>() as f64 / 1000.0
 }
 
-/// How many bytes of log in the vault lead from a backup to a point; `None` when the backup has
+/// The log in the vault that leads from a backup of a database to a point; `None` when there is
 /// none, or that cannot be told.
+pub(crate) async fn shipped(
+    vault: &Vault,
+    manifest: &Manifest,
+    database: &str,
+    until: Until,
+) -> Option<lifeboat::ship::Replay> {
+    let store = manifest.database.as_ref()?.physical.as_ref()?;
+    let base = BaseLog::of(database, store.databases.get(database)?)?;
+    find_replay(vault, &base, until).await.ok()?
+}
+
+/// How many bytes of log in the vault lead from a backup to a point; `None` as of [`shipped`].
 pub async fn log_bytes(vault: &Vault, manifest: &Manifest, until: Until) -> Option<u64> {
-    let section = manifest.database.as_ref()?;
-    let database = section.physical.as_ref()?.databases.get(&section.name)?;
-    let base = BaseLog::of(&section.name, database)?;
-    let replay = find_replay(vault, &base, until).await.ok()??;
-    Some(replay.stored_bytes())
+    let database = &manifest.database.as_ref()?.name;
+    Some(shipped(vault, manifest, database, until).await?.stored_bytes())
 }
 
 /// When a run began, by its id: `RUNBOOK-DATE-TIME-UNIQUE`.

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::format::{BackupKind, Manifest, Method};
 use lifeboat::select::safety_of;
-use lifeboat::ship::{BaseLog, Until, Window, bases_of, find_replay, windows};
+use lifeboat::ship::{Until, Window, bases_of, windows};
 use lifeboat::vault::{Listed, Vault};
 use serde::Deserialize;
 
 use crate::action::{Action, Context, Field, Finding, Outputs};
 use crate::error::StepError;
+use crate::predict;
 use crate::template::Template;
 use crate::value::Kind;
 
@@ -78,17 +79,18 @@ async fn leads(
     until: Option<Timestamp>,
 ) -> bool {
     let physical = manifest.database.as_ref().and_then(|section| section.physical.as_ref());
-    let Some(database) = physical.and_then(|store| store.databases.get(&window.database)) else {
+    let database = physical.and_then(|store| store.databases.get(&window.database));
+    let Some((end, last_tx)) = database
+        .and_then(|one| Some((one.last_tx_time.unwrap_or(manifest.finished), one.last_tx?)))
+    else {
         return false;
     };
-    let Some(base) = BaseLog::of(&window.database, database) else { return false };
-    let end = database.last_tx_time.unwrap_or(manifest.finished);
-    if !(window.first_tx..=window.last_tx).contains(&base.last_tx) || until.is_some_and(|t| end > t)
-    {
+    if !(window.first_tx..=window.last_tx).contains(&last_tx) || until.is_some_and(|t| end > t) {
         return false;
     }
-    let found = find_replay(vault, &base, until.map_or(Until::Latest, Until::Time)).await;
-    found.is_ok_and(|found| found.is_some_and(|replay| replay.timeline() == window.timeline))
+    let until = until.map_or(Until::Latest, Until::Time);
+    let replay = predict::shipped(vault, manifest, &window.database, until).await;
+    replay.is_some_and(|replay| replay.timeline() == window.timeline)
 }
 
 fn good(listed: &[Listed]) -> impl Iterator<Item = (&Listed, &Manifest)> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::Progress;
-use lifeboat::format::{BackupName, Compression, Method};
+use lifeboat::format::{BackupName, Compression, Manifest, Method};
 use lifeboat::physical_restore::{HomeRestoreOptions, Start, own_end, plan_home, restore_home};
 use lifeboat::restore::{RestoreOptions, restore};
 use lifeboat::select::{Selector, select};
@@ -51,7 +51,7 @@ pub(crate) struct RestoreDatabase {
 
 struct Chosen {
     environment: String,
-    name: BackupName,
+    manifest: Manifest,
     vault: Vault,
     until: Until,
 }
@@ -70,12 +70,13 @@ impl RestoreDatabase {
                 found: format!("until = {until:?}"),
             });
         }
+        let manifest = select(&vault, &Selector::Name(name)).await?;
         let until = if self.exactly {
-            own_end(&vault.manifest(&name).await.map_err(lifeboat::Error::from)?)
+            own_end(&manifest)
         } else {
             until.parse::<Timestamp>().map_or(Until::Latest, Until::Time)
         };
-        Ok(Chosen { environment, name, vault, until })
+        Ok(Chosen { environment, manifest, vault, until })
     }
 
     fn home_options(
@@ -98,7 +99,7 @@ impl RestoreDatabase {
         };
         Ok(HomeRestoreOptions {
             vault: chosen.vault.clone(),
-            backup: Selector::Name(chosen.name.clone()),
+            backup: Selector::Name(chosen.manifest.name.clone()),
             until: chosen.until,
             home: home.ok_or_else(|| missing("database.neo4j_home"))?,
             database: None,
@@ -128,7 +129,7 @@ impl RestoreDatabase {
         database::start(cx, &chosen.environment).await?;
         let options = RestoreOptions {
             vault: chosen.vault.clone(),
-            backup: Selector::Name(chosen.name.clone()),
+            backup: Selector::Name(chosen.manifest.name.clone()),
             target: cx.world.target(&chosen.environment)?,
             replace: true,
             compression: Compression::default(),
@@ -193,7 +194,7 @@ impl Action for RestoreDatabase {
     async fn check(&self, cx: &Context<'_>) -> Vec<Finding> {
         let found = async {
             let chosen = self.chosen(cx).await?;
-            let manifest = select(&chosen.vault, &Selector::Name(chosen.name.clone())).await?;
+            let manifest = &chosen.manifest;
             let physical =
                 manifest.database.as_ref().is_some_and(|one| one.method == Method::Physical);
             if !physical {
@@ -201,7 +202,7 @@ impl Action for RestoreDatabase {
                 let target = cx.world.target(&chosen.environment)?;
                 return Ok(Finding::ok(format_args!(
                     "{} can be restored over {}",
-                    chosen.name, target.config.uri
+                    manifest.name, target.config.uri
                 )));
             }
             let environment = cx.world.environment(&chosen.environment)?;
@@ -209,7 +210,7 @@ impl Action for RestoreDatabase {
             if environment.provision.is_some() && home.is_some_and(|home| !home.exists()) {
                 return Ok(Finding::unknown(format_args!(
                     "{} is restored into a home that is not there before it is provisioned",
-                    chosen.name
+                    manifest.name
                 )));
             }
             let plan = plan_home(&self.home_options(cx, &chosen)?).await?;
@@ -227,7 +228,7 @@ impl Action for RestoreDatabase {
             let version = plan.version.map_or_else(String::new, |v| format!(" of Neo4j {v}"));
             Ok(Finding::ok(format_args!(
                 "{} fits the home{version}: {} bytes, {} of log",
-                chosen.name, plan.bytes, plan.log_bytes
+                manifest.name, plan.bytes, plan.log_bytes
             )))
         };
         vec![match found.await {
@@ -239,23 +240,22 @@ impl Action for RestoreDatabase {
 
     async fn predict(&self, cx: &Context<'_>) -> Option<Duration> {
         let chosen = self.chosen(cx).await.ok()?;
-        let manifest = chosen.vault.manifest(&chosen.name).await.ok()?;
         let rates = predict::Rates::measured(&chosen.vault).await.ok()?;
-        rates.recover(&chosen.vault, &manifest, chosen.until).await
+        rates.recover(&chosen.vault, &chosen.manifest, chosen.until).await
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
         let chosen = self.chosen(cx).await?;
-        let manifest = chosen.vault.manifest(&chosen.name).await.map_err(lifeboat::Error::from)?;
+        let manifest = &chosen.manifest;
         match manifest.database.as_ref().map(|database| database.method) {
             Some(Method::Physical) => {
-                let log = predict::log_bytes(&chosen.vault, &manifest, chosen.until).await;
+                let log = predict::log_bytes(&chosen.vault, manifest, chosen.until).await;
                 let mut outputs = self.physical(cx, &chosen).await?;
                 outputs.insert(predict::LOG_BYTES.to_owned(), log.unwrap_or(0).to_string());
                 Ok(outputs)
             }
             Some(_) => self.logical(cx, &chosen).await,
-            None => Err(lifeboat::Error::NotADatabase { name: chosen.name }.into()),
+            None => Err(lifeboat::Error::NotADatabase { name: manifest.name.clone() }.into()),
         }
     }
 }
