@@ -121,7 +121,6 @@ pub async fn physical_backup(
 ) -> Result<BackupReport> {
     let began = Instant::now();
     let layout = Layout::readable(&options.home)?;
-    let server = About::find(&options).await?;
     let created = Timestamp::now();
     let codec = options.compression.codec();
     let mut writer = match &options.name {
@@ -129,7 +128,7 @@ pub async fn physical_backup(
         None => options.vault.begin_at(BackupKind::Database, created, codec).await?,
     };
     let result = tokio::select! {
-        result = fill(&options, layout, server, created, &mut writer, progress) => result,
+        result = fill(&options, layout, created, &mut writer, progress) => result,
         () = cancel.cancelled() => Err(Error::Interrupted),
     };
     match result {
@@ -149,7 +148,6 @@ pub async fn physical_backup(
 async fn fill(
     options: &PhysicalBackupOptions,
     layout: Layout,
-    server: About,
     created: Timestamp,
     writer: &mut BackupWriter,
     progress: &Arc<Progress>,
@@ -159,11 +157,11 @@ async fn fill(
     let shared = Arc::clone(progress);
     let reader = tokio::task::spawn_blocking(move || copy_store(&layout, &frames, sender, &shared));
     let name = writer.name().clone();
-    let stored = store(&name, options.compression, pieces, writer).await;
-    let copied = reader.await.map_err(|panic| Error::Internal(panic.to_string()))?;
-    // When the vault fails, the reader only sees that its pieces are no longer taken.
-    let finished = stored?;
-    let copied = copied?;
+    let storing = store(&name, options.compression, pieces, writer);
+    // A server that was just started takes a second or two for its first answers. When the vault or
+    // the server fails, the reader only sees that its pieces are no longer taken.
+    let (server, finished) = tokio::try_join!(About::find(options), storing)?;
+    let copied = reader.await.map_err(|panic| Error::Internal(panic.to_string()))??;
     tracing::info!(passes = copied.passes, clones = copied.cloned, "the store is copied");
     let section = describe(options, server, copied, progress).await?;
     Ok(Manifest {
@@ -234,7 +232,7 @@ fn encoded(
         .buffered(threads() + 1)
 }
 
-/// What is known of the server before anything is read.
+/// What is known of the server.
 struct About {
     server: ServerInfo,
     /// The database that the backup is told by.

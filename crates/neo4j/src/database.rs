@@ -4,8 +4,8 @@ use lifeboat_archive::Counts;
 use lifeboat_bolt::packstream::Value;
 use lifeboat_bolt::{BookmarkTx, Connection, Params, RunOptions, ServerInfo};
 
+use crate::counts;
 use crate::error::{Error, Result};
-use crate::fingerprint::{escaped, quoted};
 use crate::schema::{Schema, SchemaKind};
 
 /// A database and the server it lives on.
@@ -68,36 +68,18 @@ impl Database {
     /// # Errors
     /// When the server refuses or breaks off.
     pub async fn counts(connection: &mut Connection, run: &RunOptions) -> Result<Counts> {
-        let (nodes, relationships) = Self::size(connection, run).await?;
         let schema = Schema::read(connection, run).await?;
-        let mut counts = Counts {
-            nodes,
-            relationships,
+        let graph = match counts::at_once(connection, run).await {
+            Err(Error::Bolt(error)) if error.code().is_some() => {
+                counts::one_by_one(connection, run).await?
+            }
+            counted => counted?,
+        };
+        Ok(Counts {
             constraints: schema.count(SchemaKind::Constraint),
             indexes: schema.count(SchemaKind::Index),
-            ..Counts::default()
-        };
-        for (names, pattern, found) in [
-            ("CALL db.labels()", "MATCH (n:NAME) RETURN count(n)", &mut counts.labels),
-            (
-                "CALL db.relationshipTypes()",
-                "MATCH ()-[r:NAME]->() RETURN count(r)",
-                &mut counts.types,
-            ),
-        ] {
-            for name in self::names(connection, names, run).await? {
-                let query = pattern.replace("NAME", &escaped(&quoted(&name)));
-                match row(connection, &query, run).await?.as_slice() {
-                    // A name that nothing bears any more is kept by the server.
-                    [Value::Int(0)] => {}
-                    [Value::Int(count)] => {
-                        found.insert(name, count.unsigned_abs());
-                    }
-                    other => return Err(unexpected(&query, other)),
-                }
-            }
-        }
-        Ok(counts)
+            ..graph
+        })
     }
 
     /// The database's id and the last transaction that was committed, which a read's bookmark
@@ -122,26 +104,18 @@ impl Database {
     }
 }
 
-async fn row(connection: &mut Connection, query: &str, run: &RunOptions) -> Result<Vec<Value>> {
+/// The only row that a query answers.
+pub(crate) async fn row(
+    connection: &mut Connection,
+    query: &str,
+    run: &RunOptions,
+) -> Result<Vec<Value>> {
     let mut records = connection.run(query, Params::None, run).await?;
     let row = records.next().await?.unwrap_or_default();
     records.finish().await?;
     Ok(row)
 }
 
-async fn names(connection: &mut Connection, query: &str, run: &RunOptions) -> Result<Vec<String>> {
-    let mut records = connection.run(query, Params::None, run).await?;
-    let mut names = Vec::new();
-    while let Some(row) = records.next().await? {
-        match <[Value; 1]>::try_from(row) {
-            Ok([Value::String(name)]) => names.push(name),
-            other => return Err(Error::Unexpected { what: format!("{query} answered {other:?}") }),
-        }
-    }
-    records.finish().await?;
-    Ok(names)
-}
-
-fn unexpected(query: &str, answer: &[Value]) -> Error {
+pub(crate) fn unexpected(query: &str, answer: &[Value]) -> Error {
     Error::Unexpected { what: format!("{query} answered {answer:?}") }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use lifeboat_neo4j::Error;
+use lifeboat_archive::Counts;
 use lifeboat_neo4j::logical::compare;
+use lifeboat_neo4j::{Database, Error, counts};
+use lifeboat_testkit::Neo4j;
 use lifeboat_testkit::codegraph::{CodeGraph, Limit};
 use lifeboat_testkit::graph::GraphSource;
 use lifeboat_testkit::oracle::{Snapshot, assert_same};
@@ -26,6 +28,7 @@ async fn round_trip(world: &World, graph: &dyn GraphSource) {
         (model.nodes.len(), model.relationships.len())
     );
     assert_eq!((counts.late_nodes, counts.dangling_relationships), (0, 0));
+    kept_by(world.lts, &counts).await;
 
     // Into the newer line.
     restore(&target(world.current), &archive).await.unwrap();
@@ -34,10 +37,22 @@ async fn round_trip(world: &World, graph: &dyn GraphSource) {
     // From the newer line into itself, after all was taken away.
     let newer = MemoryArchive::of(&crate::world::source(world.current)).await;
     compare(&archive.section, &newer.section).unwrap();
+    kept_by(world.current, &newer.section.counts.clone().unwrap()).await;
     empty(world.current).await;
     restore(&target(world.current), &newer).await.unwrap();
     let after = snapshot(world.current).await;
     assert_same(&after, &model);
+}
+
+/// What the server keeps as counts is what was counted, whichever way it is asked.
+async fn kept_by(server: &Neo4j, counted: &Counts) {
+    let mut connection = connect(server).await;
+    let kept = Database::counts(&mut connection, &run_options()).await.unwrap();
+    assert_eq!(&kept, counted);
+    let graph = Counts { constraints: 0, indexes: 0, ..kept };
+    assert_eq!(counts::at_once(&mut connection, &run_options()).await.unwrap(), graph);
+    assert_eq!(counts::one_by_one(&mut connection, &run_options()).await.unwrap(), graph);
+    connection.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
