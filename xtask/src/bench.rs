@@ -96,9 +96,12 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Takes only so many nodes of the graph, to try a benchmark out; docs/benchmarks.md stays as
-    /// it is
+    /// it is, unless `--record` is given too
     #[arg(long)]
     nodes: Option<u64>,
+    /// Writes what was found into docs/benchmarks.md also when only a part of the graph was taken
+    #[arg(long)]
+    record: bool,
     /// Takes `lifeboat`, `examples/drain` and `examples/fill` from this folder instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
@@ -138,7 +141,7 @@ pub(crate) async fn bench(options: Options) -> anyhow::Result<ExitCode> {
         let about = name_of.get_help().map(ToString::to_string).unwrap_or_default();
         let text = format!("## {about}\n\n{}\n\n{section}", bench.describe());
         println!("\n{text}");
-        if bench.options.nodes.is_none() {
+        if bench.options.nodes.is_none() || bench.options.record {
             document::put(name_of.get_name(), &text)?;
         }
     }

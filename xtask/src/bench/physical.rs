@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use lifeboat_testkit::{AdminTool, Line, Neo4j, Neo4jOptions, folders};
@@ -16,6 +17,9 @@ const DUMP: &str = "`neo4j-admin database dump`, server stopped";
 const RESTORE: &str = "`lifeboat restore --into-home`, start, first answer";
 const LOAD: &str = "`neo4j-admin database load`, start, first answer";
 
+/// How long a server that was just started serves before it is backed up.
+const SERVING: Duration = Duration::from_secs(15);
+
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let scratch = folders::scratch("bench")?;
     let (home, vault) = (scratch.path().join("home"), scratch.path().join("vault"));
@@ -23,7 +27,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     fs::create_dir(&dumps)?;
     let mut server =
         bench.loaded(Line::Lts, Bench::server_options().home(&home), bench.scale()).await?;
-    // As one that has run for a while: with a checkpoint behind it.
+    // With a checkpoint behind it.
     server.restart().await?;
     let installation = server.installation().clone();
     let home = text(&home)?;
@@ -32,6 +36,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut peak = 0;
     for _ in 0..bench.rounds() {
         let arguments = ["backup", "--method", "physical", "--neo4j-home", home];
+        serve(&server).await?;
         let turn = Turn::begin(Some(&server));
         let ran = child::run(&mut bench.lifeboat(Some(&server), &vault, &arguments)).await?;
         turn.end(&mut turns, BACKUP);
@@ -70,8 +75,10 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut section = Section::default();
     section.say(format!(
         "Neo4j {}. A physical backup holds every database, users and roles included, and is stored \
-         in a vault; a dump is one database in a folder. A restore verifies every byte first.",
-        Line::Lts.version()
+         in a vault; a dump is one database in a folder. The server has answered queries for {} s \
+         before its backup. A restore verifies every byte first.",
+        Line::Lts.version(),
+        SERVING.as_secs()
     ));
     section.table(&HEAD, &turns.table(DUMP));
     section.say(format!(
@@ -84,6 +91,15 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     section.at_most("time to the first answer, to load", turns.ratio(RESTORE, LOAD), 0.8, "");
     section.at_most("peak memory", peak as f64 / f64::from(1 << 20), 256.0, "MiB");
     Ok(section)
+}
+
+/// Has the server answer questions, as one that has run for a while.
+async fn serve(server: &Neo4j) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < SERVING {
+        server.query("MATCH (n) WITH n LIMIT 10000 MATCH (n)-[r]->(m) RETURN n, r, m").await?;
+    }
+    Ok(())
 }
 
 /// Starts a server on a home and waits for the answer to a question about its data.

@@ -28,6 +28,11 @@ pub(super) async fn run(
     if options.database.is_none() {
         let mut settings = ServerOptions::new(&staging.home).without_auth();
         settings.http = false;
+        let (wanted, _) = physical(&plan.manifest)?;
+        if plan.log_bytes == 0 && wanted.fingerprint.is_none() {
+            // It starts, answers a few questions and ends: compiling well takes longer than that.
+            settings.jvm_flags.push("-XX:TieredStopAtLevel=1".into());
+        }
         let logs = staging.transactions();
         settings = settings
             .setting("server.directories.transaction.logs.root", logs.display().to_string())
