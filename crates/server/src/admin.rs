@@ -73,6 +73,13 @@ impl AdminTool {
         self
     }
 
+    /// For a command that has little to do, see
+    /// [`ServerOptions::soon_done`](crate::ServerOptions::soon_done).
+    #[must_use]
+    pub fn soon_done(self) -> Self {
+        self.jvm_flag(launch::SOON_DONE)
+    }
+
     /// Runs a command: `["database", "info", "neo4j"]`. Dropping the future kills it.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use crate::launch;
+
 /// How to start a server. Made by [`new`](Self::new), then changed where needed.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -63,6 +65,13 @@ impl ServerOptions {
     #[must_use]
     pub fn without_auth(mut self) -> Self {
         self.auth = false;
+        self
+    }
+
+    /// For a server that has little to do: Java compiles less well, and so is sooner done with it.
+    #[must_use]
+    pub fn soon_done(mut self) -> Self {
+        self.jvm_flags.push(launch::SOON_DONE.into());
         self
     }
 

@@ -30,8 +30,8 @@ pub(super) async fn run(
         settings.http = false;
         let (wanted, _) = physical(&plan.manifest)?;
         if plan.log_bytes == 0 && wanted.fingerprint.is_none() {
-            // It starts, answers a few questions and ends: compiling well takes longer than that.
-            settings.jvm_flags.push("-XX:TieredStopAtLevel=1".into());
+            // It starts, answers a few questions and ends.
+            settings = settings.soon_done();
         }
         let logs = staging.transactions();
         settings = settings
