@@ -228,6 +228,12 @@ async fn bad_runbooks_are_refused_by_line_before_anything_runs() {
             "title = \"x\"\n[[step]]\nid = \"a\"\nkind = \"wait\"\nfor = \"soon\"\n",
             "type.toml:",
         ),
+        (
+            "both.toml",
+            "title = \"x\"\n[[step]]\nid = \"a\"\nkind = \"restore-database\"\nbackup = \"b\"\n\
+             environment = \"primary\"\nexactly = true\nuntil = \"2026-11-24T01:30:00Z\"\n",
+            "both.toml:2: `until` says how much log is replayed",
+        ),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
         let ran = run(name).await.code(2);

@@ -51,6 +51,10 @@ fn what_does_not_fit_is_refused_by_line() {
     );
     refused("[[step]]\nid = \"a\"\nkind = \"ask\"\nretry = { attempts = 0 }\n", 5, "tried 0 times");
     refused("[[step]]\nid = \"a\"\nkind = \"ask\"\non_error = \"panic\"\n", 8, "unknown variant");
+    let restore = "[[step]]\nid = \"a\"\nkind = \"restore-database\"\nbackup = \"b\"\n\
+                   environment = \"{inputs.environment}\"\nexactly = true\n";
+    refused(&format!("{restore}until = \"\"\n"), 5, "leave one of them out");
+    Runbook::parse("x", "x.toml", &format!("{HEAD}{restore}")).unwrap();
 }
 
 #[test]

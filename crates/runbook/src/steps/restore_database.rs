@@ -28,8 +28,20 @@ use crate::value::Kind;
 const PATIENCE: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Raw")]
 pub(crate) struct RestoreDatabase {
+    environment: Template,
+    backup: Template,
+    vault: Template,
+    until: Template,
+    exactly: bool,
+    no_check: bool,
+}
+
+/// As it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
     /// The environment.
     environment: Template,
     /// The backup.
@@ -38,8 +50,7 @@ pub(crate) struct RestoreDatabase {
     #[serde(default)]
     vault: Template,
     /// Up to when its log is replayed, of a physical backup; of an empty text, to its end.
-    #[serde(default)]
-    until: Template,
+    until: Option<Template>,
     /// Restores the backup as it is, without the log that was shipped after it: on the way back,
     /// that log is of the region that was lost, and holds what the other one never had.
     #[serde(default)]
@@ -47,6 +58,22 @@ pub(crate) struct RestoreDatabase {
     /// Leaves Neo4j's consistency check out.
     #[serde(default)]
     no_check: bool,
+}
+
+impl TryFrom<Raw> for RestoreDatabase {
+    type Error = &'static str;
+
+    fn try_from(raw: Raw) -> Result<Self, Self::Error> {
+        let Raw { environment, backup, vault, until, exactly, no_check } = raw;
+        if exactly && until.is_some() {
+            return Err(
+                "`until` says how much log is replayed, and `exactly = true` that none is; \
+                        leave one of them out",
+            );
+        }
+        let until = until.unwrap_or_default();
+        Ok(Self { environment, backup, vault, until, exactly, no_check })
+    }
 }
 
 struct Chosen {
@@ -64,12 +91,6 @@ impl RestoreDatabase {
         let (region, _) = cx.world.region(&cx.value(&self.vault, Kind::Vault)?).await?;
         let vault = region.databases().clone();
         let until = cx.value(&self.until, Kind::Moment)?;
-        if self.exactly && !until.is_empty() {
-            return Err(StepError::Condition {
-                what: "`until` is left out where `exactly` is true".to_owned(),
-                found: format!("until = {until:?}"),
-            });
-        }
         let manifest = select(&vault, &Selector::Name(name)).await?;
         let until = if self.exactly {
             own_end(&manifest)
