@@ -23,6 +23,9 @@ use crate::world::World;
 /// The longest a retry waits.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
+/// How long an action that has taken too long may take to stop: longer than its commands may.
+const STOPPING: Duration = command::GRACE.saturating_mul(3);
+
 /// Where a run has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -94,8 +97,7 @@ impl Execution<'_> {
                 while let Some(attempt) = running.next().await {
                     self.settle(&mut state, &mut names, attempt).await?;
                 }
-                self.write(&mut state, Event::Stopped { reason: "interrupted".to_owned() }).await?;
-                return Ok(Ending::Interrupted);
+                return self.interrupted(&mut state).await;
             }
             match state.next(self.runbook, &names) {
                 Next::Begin(ready) if !ready.is_empty() => {
@@ -144,6 +146,11 @@ impl Execution<'_> {
                 self.settle(&mut state, &mut names, attempt).await?;
             }
         }
+    }
+
+    async fn interrupted(&self, state: &mut RunState) -> Result<Ending> {
+        self.write(state, Event::Stopped { reason: "interrupted".to_owned() }).await?;
+        Ok(Ending::Interrupted)
     }
 
     async fn write(&self, state: &mut RunState, event: Event) -> Result<()> {
@@ -206,26 +213,20 @@ impl Execution<'_> {
         let values = state.values();
         let first = state.step(&step.id).error.is_none();
         Box::pin(async move {
-            let cancel = self.cancel.child_token();
-            let cx = Context { world: self.world, values: &values, cancel: &cancel };
+            let cx = Context { world: self.world, values: &values, cancel: self.cancel };
             let work = async {
                 if !first {
                     let times = 1_u32.checked_shl(attempt.saturating_sub(2)).unwrap_or(u32::MAX);
                     let delay = step.retry.delay.saturating_mul(times).min(LONGEST_DELAY);
                     tokio::select! {
                         () = tokio::time::sleep(delay) => {}
-                        () = cancel.cancelled() => return Err(StepError::Interrupted),
+                        () = cx.cancel.cancelled() => return Err(StepError::Interrupted),
                     }
                 }
                 for condition in &step.preconditions {
                     condition.hold(&cx).await?;
                 }
-                // An action that takes too long is asked to stop, and dropped if it does not.
-                let result = tokio::time::timeout(step.timeout, step.action.run(&cx)).await;
-                result.unwrap_or_else(|_| {
-                    cancel.cancel();
-                    Err(StepError::Timeout(step.timeout))
-                })
+                act(step, &cx).await
             };
             (step.id.clone(), work.await)
         })
@@ -235,12 +236,13 @@ impl Execution<'_> {
     async fn undo(&self, mut state: RunState) -> Result<Ending> {
         for id in state.to_undo(self.runbook) {
             if self.cancel.is_cancelled() {
-                self.write(&mut state, Event::Stopped { reason: "interrupted".to_owned() }).await?;
-                return Ok(Ending::Interrupted);
+                return self.interrupted(&mut state).await;
             }
             let Some(step) = self.runbook.step(&id) else { continue };
             self.write(&mut state, Event::Undoing { step: id.clone() }).await?;
-            let note = self.undo_one(step, &state).await;
+            let Some(note) = self.undo_one(step, &state).await else {
+                return self.interrupted(&mut state).await;
+            };
             self.write(&mut state, Event::Undone { step: id, note }).await?;
         }
         let outcome = Outcome::Undone;
@@ -248,8 +250,9 @@ impl Execution<'_> {
         Ok(Ending::Finished(outcome))
     }
 
-    /// Undoes a step; what was done, or why it could not be.
-    async fn undo_one(&self, step: &Step, state: &RunState) -> String {
+    /// Undoes a step; what was done, or why it could not be. `None` when it was interrupted, and is
+    /// undone again when the run goes on.
+    async fn undo_one(&self, step: &Step, state: &RunState) -> Option<String> {
         let values = state.values();
         let cx = Context { world: self.world, values: &values, cancel: self.cancel };
         let work = async {
@@ -260,13 +263,27 @@ impl Execution<'_> {
             }
             step.action.undo(&cx, &state.step(&step.id).outputs).await
         };
-        match tokio::time::timeout(step.timeout, work).await {
+        Some(match tokio::time::timeout(step.timeout, work).await {
             Ok(Ok(Some(note))) => note,
             Ok(Ok(None)) => "there is nothing to undo".to_owned(),
+            Ok(Err(error)) if error.is_interruption() && self.cancel.is_cancelled() => return None,
             Ok(Err(error)) => format!("could not be undone: {error}"),
             Err(_) => format!("could not be undone within {} s", step.timeout.as_secs()),
-        }
+        })
     }
+}
+
+/// Does what a step does. What takes too long is asked to stop, and dropped if it does not.
+pub(crate) async fn act(step: &Step, cx: &Context<'_>) -> Result<Outputs, StepError> {
+    let cancel = cx.cancel.child_token();
+    let cx = Context { cancel: &cancel, ..*cx };
+    let mut action = step.action.run(&cx);
+    if let Ok(result) = tokio::time::timeout(step.timeout, &mut action).await {
+        return result;
+    }
+    cancel.cancel();
+    let _ = tokio::time::timeout(STOPPING, action).await;
+    Err(StepError::Timeout(step.timeout))
 }
 
 /// The inputs of a run: those that are given, else those of the settings, else the defaults.

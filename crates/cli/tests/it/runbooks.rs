@@ -66,12 +66,7 @@ async fn a_run_that_is_interrupted_goes_on_when_somebody_says_how_far_it_came() 
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let child = command(folder, &["runbook", "run", "half"], "600").spawn().unwrap();
-    let lingers = async {
-        while story(folder).len() < 2 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(2), lingers).await.unwrap();
+    told(folder, 2).await;
     signal(&child, "INT").await;
     let ran = Ran::from(child.wait_with_output().await.unwrap()).code(130);
     let run = run_in(folder).await;
@@ -178,11 +173,75 @@ async fn time_preconditions_and_endpoints_are_seen_to() {
     run("run", &met).await.code(0);
     assert_eq!(story(folder), ["did"]);
 
-    let late = "kind = \"command\"\ncommand = [\"sleep\", \"600\"]\ntimeout = \"1s\"";
-    let ran = run("run", late).await.code(1);
+    // What takes too long is told to stop, and may come to its end.
+    let late = format!("kind = \"command\"\ncommand = {LINGERS}\ntimeout = \"1s\"");
+    let ran = run("run", &late).await.code(1);
     assert!(ran.stdout.contains("within 1 s"), "{ran:?}");
+    assert_eq!(story(folder), ["did", "locked", "unlocked"]);
 
     run("run", "kind = \"traffic\"\nenvironment = \"west\"").await.code(0);
     let address = std::fs::read_to_string(folder.join("address")).unwrap();
-    assert_eq!((address.as_str(), story(folder)[1].as_str()), ("west.example.test", "told west"));
+    assert_eq!((address.as_str(), story(folder)[3].as_str()), ("west.example.test", "told west"));
+}
+
+/// Works until it is told to stop, and then gives back what it holds.
+const LINGERS: &str = r#"["sh", "-c", "trap 'echo unlocked >> story; exit 1' INT; echo locked >> story; while :; do sleep 0.05; done"]"#;
+
+/// Waits until a story has so many lines.
+async fn told(folder: &Path, lines: usize) {
+    let told = async {
+        while story(folder).len() < lines {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), told).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_makes_resources_is_told_to_stop_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut begin = command(folder, &["runbook", "run", "make"], "0");
+    let path = folder.join("lifeboat.toml");
+    let settings = std::fs::read_to_string(&path).unwrap();
+    let place =
+        format!("{settings}[environment.west.provision]\nkind = \"command\"\ncreate = {LINGERS}\n");
+    std::fs::write(&path, place).unwrap();
+    let text = "title = \"Make\"\n[[step]]\nid = \"make\"\nkind = \"provision\"\n\
+                environment = \"west\"\n";
+    std::fs::write(folder.join("books/make.toml"), text).unwrap();
+    // As at a terminal: the signal is for all of the group, and there is one.
+    let child = begin.process_group(0).spawn().unwrap();
+    told(folder, 1).await;
+    let mut kill = Command::new("kill");
+    let group = format!("-{}", child.id().unwrap());
+    assert!(kill.args(["-INT", "--", &group]).status().await.unwrap().success());
+    let ran = Ran::from(child.wait_with_output().await.unwrap()).code(130);
+    assert!(ran.stdout.contains("interrupted at a safe point"), "{ran:?}");
+    assert_eq!(story(folder), ["locked", "unlocked"]);
+}
+
+#[tokio::test]
+async fn what_is_being_undone_when_it_is_interrupted_is_undone_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |args: &[&str], seconds: &str| {
+        let command = command(folder, args, seconds);
+        let text = "title = \"Undo\"\n[[step]]\nid = \"mark\"\nkind = \"command\"\n\
+                    command = [\"true\"]\n\
+                    undo = [\"sh\", \"-c\", \"echo undoing >> story; exec sleep $(cat seconds)\"]\n\
+                    [[step]]\nid = \"end\"\nkind = \"command\"\ncommand = [\"false\"]\n";
+        std::fs::write(folder.join("books/undo.toml"), text).unwrap();
+        command
+    };
+    Ran::of(run(&["runbook", "run", "undo"], "0")).await.code(1);
+    let id = run_in(folder).await;
+    let abort = ["runbook", "abort", &id, "--undo"];
+    let child = run(&abort, "600").spawn().unwrap();
+    told(folder, 1).await;
+    signal(&child, "INT").await;
+    Ran::from(child.wait_with_output().await.unwrap()).code(130);
+    let ran = Ran::of(run(&abort, "0")).await.code(0);
+    assert!(ran.stdout.contains("mark: ran `sh -c"), "{ran:?}");
+    assert_eq!(story(folder), ["undoing", "undoing"]);
 }

@@ -73,20 +73,18 @@ impl Action for ProvisionStep {
         let name = cx.value(&self.environment, Kind::Environment)?;
         let environment = cx.world.environment(&name)?;
         let Some(provision) = &environment.provision else { return Ok(Outputs::new()) };
-        let work = async {
-            match self.action {
-                Verb::Create => provision.create(cx, &name).await,
-                Verb::Remove if environment.disposable => {
-                    provision.remove(cx, &name).await.map(|_| Outputs::new())
-                }
-                Verb::Remove => Err(StepError::Guard(format!(
-                    "{name} is not disposable; only what is may be removed"
-                ))),
+        // Its commands are told when it is to stop, and waited for.
+        let made = match self.action {
+            Verb::Create => provision.create(cx, &name).await?,
+            Verb::Remove if environment.disposable => {
+                provision.remove(cx, &name).await?;
+                Outputs::new()
             }
-        };
-        let made = tokio::select! {
-            made = work => made?,
-            () = cx.cancel.cancelled() => return Err(StepError::Interrupted),
+            Verb::Remove => {
+                return Err(StepError::Guard(format!(
+                    "{name} is not disposable; only what is may be removed"
+                )));
+            }
         };
         let made = serde_json::to_string(&made).unwrap_or_default();
         Ok(Outputs::from([("resources".to_owned(), made)]))
