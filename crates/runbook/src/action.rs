@@ -139,6 +139,12 @@ pub trait Action: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it makes an environment's resources; a drill makes them first for a runbook in which
+    /// no step does.
+    fn makes_resources(&self) -> bool {
+        false
+    }
+
     /// Whether it may be done again after a crash.
     fn repeat(&self) -> Repeat {
         Repeat::Safe

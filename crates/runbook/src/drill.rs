@@ -5,8 +5,9 @@
 //! that is not. What a drill makes is removed at its end, or by [`cleanup`] when its time is over.
 
 mod guard;
+pub(crate) mod preparation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -53,7 +54,7 @@ pub struct DrillOptions {
     pub last_write: Option<Timestamp>,
     /// How long what is made may live.
     pub ttl: Option<Duration>,
-    /// Keeps what was made, until [`cleanup`].
+    /// Keeps what was made until its time is over, or [`cleanup`] is asked for.
     pub keep: bool,
     /// Who looks after what it finds.
     pub owner: Option<String>,
@@ -142,7 +143,7 @@ async fn prepare(
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let id = format!("{}-{}-{}", runbook.name, declared.strftime("%Y%m%d"), &unique[..4]);
     let expires = declared.checked_add(ttl).unwrap_or(declared);
-    world.drill = Some(Drilling { id, expires });
+    world.drill = Some(Drilling { id, expires, keep: options.keep });
     Ok(RunOptions {
         inputs: all,
         declared: Some(declared),
@@ -201,21 +202,63 @@ pub struct Cleaned {
     pub left: Vec<String>,
 }
 
-/// The drills whose resources can go: those at their end, and those whose time is over.
+/// What drills have left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The drills whose resources can go: those whose time is over, and those at their end that
+    /// nobody keeps.
+    pub due: Vec<String>,
+    /// Those whose resources stay.
+    pub stay: Vec<Stay>,
+}
+
+/// That a drill's resources stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stay {
+    /// The drill's run.
+    pub run: String,
+    /// Until when: its own time, or that of a later drill with the same environments.
+    pub until: Timestamp,
+}
+
+/// What drills have left, and what of it can go.
 ///
 /// # Errors
 /// When journals cannot be read anywhere.
-pub async fn due(world: &World, now: Timestamp) -> Result<Vec<RunState>> {
+pub async fn left(world: &World, now: Timestamp) -> Result<Left> {
     let journals = world.journals()?;
-    let mut due = Vec::new();
+    let (mut left, mut over) = (Left::default(), Vec::new());
+    let mut held: BTreeMap<String, Timestamp> = BTreeMap::new();
     for state in runs(world).await?.0 {
         let Some(drill) = &state.drill else { continue };
-        let over = state.outcome.is_some() || drill.expires <= now;
-        if over && journals.beside(&state.run, CLEANED).await.is_none() {
-            due.push(state);
+        if journals.beside(&state.run, CLEANED).await.is_some() {
+            continue;
+        }
+        if drill.expires <= now || (state.outcome.is_some() && !drill.keep) {
+            over.push(state);
+            continue;
+        }
+        for name in environments(&state).unwrap_or_default() {
+            let until = held.entry(name).or_insert(drill.expires);
+            *until = drill.expires.max(*until);
+        }
+        left.stay.push(Stay { run: state.run.clone(), until: drill.expires });
+    }
+    for state in over {
+        let names = environments(&state).unwrap_or_default();
+        match names.iter().filter_map(|name| held.get(name)).max() {
+            None => left.due.push(state.run),
+            Some(until) => left.stay.push(Stay { run: state.run, until: *until }),
         }
     }
-    Ok(due)
+    Ok(left)
+}
+
+/// The environments of a drill.
+fn environments(state: &RunState) -> Result<BTreeSet<String>> {
+    let runbook = Runbook::parse(&state.runbook, &state.run, &state.source)?;
+    let inputs = runbook.inputs.iter().filter(|(_, input)| input.kind == Kind::Environment);
+    Ok(inputs.filter_map(|(name, _)| state.inputs.get(name).cloned()).collect())
 }
 
 /// Removes what a drill has made: stops its services and its database, removes its resources, and
@@ -231,20 +274,11 @@ pub async fn cleanup(world: &mut World, run: &str, cancel: &CancellationToken) -
         return Err(Error::State { run: run.to_owned(), why });
     };
     world.drill = Some(drill);
-    let runbook = Runbook::parse(&state.runbook, run, &state.source)?;
     let values = state.values();
     let cx = Context { world, values: &values, cancel };
     let mut cleaned = Cleaned { run: run.to_owned(), ..Cleaned::default() };
-    let mut names: Vec<&String> = runbook
-        .inputs
-        .iter()
-        .filter(|(_, input)| input.kind == Kind::Environment)
-        .filter_map(|(name, _)| state.inputs.get(name))
-        .collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        remove(&cx, name, &mut cleaned).await;
+    for name in environments(&state)? {
+        remove(&cx, &name, &mut cleaned).await;
     }
     if cleaned.left.is_empty() {
         let journals = world.journals()?;
@@ -290,3 +324,6 @@ async fn remove(cx: &Context<'_>, name: &str, cleaned: &mut Cleaned) {
         Err(error) => cleaned.left.push(format!("{name}: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,8 @@ pub enum Event {
     },
     /// A process carries the run on.
     Resumed,
+    /// What a drill makes first stands. Until here the clock of the RTO stood still.
+    Prepared,
     /// A step is about to be tried.
     Begun {
         /// The step.

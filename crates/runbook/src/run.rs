@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::action::{Context, Finding, Level};
 use crate::document::Runbook;
+use crate::drill::preparation;
 use crate::error::{Error, Result};
 use crate::execute::{Ending, Execution, Observer, inputs};
 use crate::journal::{Event, Journal, Outcome};
@@ -273,9 +274,14 @@ async fn carry_on(
     cancel: &CancellationToken,
 ) -> Result<Ran> {
     let mut state = state_of(journal).await?;
-    state.forgive();
-    let execution = Execution { world, runbook, journals, journal, observer, cancel };
-    let ending = execution.run(state).await?;
+    let stopped = preparation::stand(world, runbook, &state, journal, observer, cancel).await?;
+    let ending = if let Some(ending) = stopped {
+        ending
+    } else {
+        state.forgive();
+        let execution = Execution { world, runbook, journals, journal, observer, cancel };
+        execution.run(state).await?
+    };
     let silent = journal.settle().await?;
     let state = state_of(journal).await?;
     Ok(Ran { run: journal.run().to_owned(), ending, state, silent })

@@ -69,8 +69,13 @@ pub struct RunState {
     pub source: String,
     /// Its inputs.
     pub inputs: BTreeMap<String, String>,
-    /// When the disaster was declared.
+    /// When it was begun: the time of its first record.
+    pub begun: Timestamp,
+    /// When the disaster was declared; in a drill, without the time that it took to make what had
+    /// to be there first.
     pub declared: Timestamp,
+    /// Whether that was made.
+    pub prepared: bool,
     /// When it happened, as far as somebody knows.
     pub disaster: Option<Timestamp>,
     /// When something was last written before, as far as somebody knows.
@@ -132,7 +137,9 @@ impl RunState {
             runbook: runbook.clone(),
             source: source.clone(),
             inputs: inputs.clone(),
+            begun: first.at,
             declared: *declared,
+            prepared: false,
             disaster: *disaster,
             last_write: *last_write,
             drill: drill.clone(),
@@ -158,6 +165,11 @@ impl RunState {
         let at = Some(record.at);
         match &record.event {
             Event::Declared { .. } | Event::Resumed => {}
+            Event::Prepared => {
+                self.prepared = true;
+                let took = record.at.duration_since(self.begun);
+                self.declared = self.declared.checked_add(took).unwrap_or(self.declared);
+            }
             Event::Begun { step, attempt } => {
                 let step = self.step_mut(step);
                 step.standing = Standing::Begun;

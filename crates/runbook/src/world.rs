@@ -30,6 +30,9 @@ pub struct Drilling {
     pub id: String,
     /// When its resources may be removed.
     pub expires: Timestamp,
+    /// They stay until then, although the drill is at its end.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// The settings, and all that is reached through them.

@@ -257,7 +257,7 @@ pub(crate) struct DrillRunArgs {
     /// How long what it makes may live; else drill.ttl of the settings, or 4h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) ttl: Option<std::time::Duration>,
-    /// Keep what it made, until `drill cleanup`
+    /// Keep what it made, until its time is over
     #[arg(long)]
     pub(crate) keep: bool,
     /// Who looks after what the drill finds
@@ -288,7 +288,7 @@ pub(crate) struct DrillReportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DrillCleanupArgs {
-    /// The run; else all that are at their end or past their time
+    /// The run, whatever its time; else all past their time, and those at their end not kept
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! `lifeboat drill`.
 
 use lifeboat::ExitCode;
-use lifeboat_runbook::drill::{Cleaned, DrillOptions, Drilled, cleanup, drill, due};
+use lifeboat_runbook::drill::{Cleaned, DrillOptions, Drilled, Left, cleanup, drill, left};
 use lifeboat_runbook::journal::Outcome;
 use lifeboat_runbook::report::{Report, Trend};
 use lifeboat_runbook::{Ending, World, find, issues};
@@ -53,11 +53,8 @@ async fn begin(session: &Session, mut world: World, args: DrillRunArgs) -> Resul
         session.output.report(&view::measured_text(&measured, &missed))?;
         if let Some(cleaned) = &cleaned {
             session.output.report(&view::cleaned_text(cleaned))?;
-        } else {
-            session.output.report(&format!(
-                "what it made stays until `lifeboat drill cleanup {}`\n",
-                ran.run
-            ))?;
+        } else if let Some(drill) = &ran.state.drill {
+            session.output.report(&view::stays_text(&ran.run, drill.expires))?;
         }
     }
     Ok(verdict(&running, &ran.ending, &missed, cleaned.as_ref()))
@@ -103,24 +100,25 @@ async fn report(session: &Session, world: &World, args: DrillReportArgs) -> Resu
 }
 
 async fn clean(session: &Session, mut world: World, args: DrillCleanupArgs) -> Result<ExitCode> {
-    let runs: Vec<String> = if let Some(run) = args.run {
-        vec![run]
-    } else {
-        let due = due(&world, jiff::Timestamp::now()).await?;
-        due.into_iter().map(|state| state.run).collect()
+    let left = match args.run {
+        Some(run) => Left { due: vec![run], stay: Vec::new() },
+        None => left(&world, jiff::Timestamp::now()).await?,
     };
     let running = session.begin(Work::Runbook)?;
     let mut all = Vec::new();
-    for run in &runs {
+    for run in &left.due {
         let cleaned = cleanup(&mut world, run, &running.cancel).await?;
         session.output.report(&view::cleaned_text(&cleaned))?;
         all.push(cleaned);
     }
-    if all.is_empty() {
+    for stay in &left.stay {
+        session.output.report(&view::stays_text(&stay.run, stay.until))?;
+    }
+    if all.is_empty() && left.stay.is_empty() {
         session.output.report("no drill has left anything\n")?;
     }
     if session.output.json {
-        session.output.document(&serde_json::json!({ "drills": all }))?;
+        session.output.document(&serde_json::json!({ "drills": all, "stay": left.stay }))?;
     }
     let left = all.iter().any(|cleaned| !cleaned.left.is_empty());
     Ok(if left { ExitCode::Incomplete } else { ExitCode::Ok })

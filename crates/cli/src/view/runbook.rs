@@ -256,6 +256,7 @@ pub(crate) fn record_text(
             format!("{}, declared {declared:.0}; run {run}", runbook.title)
         }
         Event::Resumed => format!("{}, resumed", runbook.title),
+        Event::Prepared => "what the drill needs stands; the clock runs from here".to_owned(),
         Event::Begun { step, attempt: 1 } => format!("{step}: {}", title(step)),
         Event::Begun { step, attempt } => format!("{step}: attempt {attempt}"),
         Event::Done { step, outputs } => {
@@ -464,6 +465,14 @@ pub(crate) fn measured_text(measured: &Measured, missed: &[String]) -> String {
     }
     let _ = writeln!(text, "the report: `lifeboat drill report {}`", measured.run);
     text
+}
+
+/// That what a drill made stays.
+pub(crate) fn stays_text(run: &str, until: jiff::Timestamp) -> String {
+    format!(
+        "what {run} made stays until {until:.0}, when `lifeboat drill cleanup` removes it; \
+         `lifeboat drill cleanup {run}` removes it now\n"
+    )
 }
 
 /// What became of a drill's resources.

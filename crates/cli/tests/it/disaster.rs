@@ -5,6 +5,7 @@
 
 mod application;
 mod control;
+mod drills;
 mod world;
 
 use std::time::Duration;
@@ -154,52 +155,6 @@ async fn complete_failure() {
     world.serves(Side::West).await;
     // The report is in the vault that is left, as every machine finds it.
     world.lifeboat(&["drill", "report", &run, "--format", "html"]).await.code(0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn drill() {
-    let world = World::start("drill").await;
-    world.begin_writing();
-    world.written(10).await;
-    world.lifeboat(&["backup", "--method", "physical"]).await.code(0);
-    world.lifeboat(&["backup", "config"]).await.code(0);
-    world.lifeboat(&["replicate"]).await.code(0);
-
-    // One that would touch production is refused, and so is one for which nothing stands.
-    world.settings(|text| text.replace("primary = \"rehearsal\"", "primary = \"secondary\""));
-    world.lifeboat(&["drill", "run", "corruption"]).await.code(13).says("not disposable");
-    world.settings(|text| text.replace("primary = \"secondary\"", ""));
-    world.lifeboat(&["drill", "run", "corruption"]).await.code(13).says("no environment stands");
-    world.settings(|text| {
-        text.replace("[drill.environments]", "[drill.environments]\nprimary = \"rehearsal\"")
-    });
-
-    let ran = world.lifeboat(&["drill", "run", "region", "--json", "--owner", "ops"]).await.code(0);
-    let summary = ran.summary();
-    assert_eq!(summary["measured"]["outcome"], "succeeded", "{summary:#}");
-    assert!(summary["measured"]["rto_ms"].as_u64().unwrap() > 0);
-    assert_eq!(summary["cleaned"]["left"], serde_json::json!([]), "{summary:#}");
-    // Production has felt nothing of it.
-    world.serves(Side::East).await;
-    let written = world.acknowledged().len() as u64;
-    world.written(written + 5).await;
-    world.lifeboat(&["fence", "check", "primary"]).await.code(0);
-
-    // An objective that is missed is told, recorded and has an owner until it is closed.
-    world.settings(|text| text.replace("rto = \"1h\"", "rto = \"1s\""));
-    let ran =
-        world.lifeboat(&["drill", "run", "region", "--json", "--owner", "ops"]).await.code(14);
-    let run = ran.summary()["run"].as_str().unwrap().to_owned();
-    let open = world.lifeboat(&["drill", "issues", "--json"]).await.code(0).document();
-    assert_eq!(open["issues"][0]["owner"], "ops", "{open:#}");
-    let id = open["issues"][0]["id"].as_str().unwrap();
-    let report = world.lifeboat(&["drill", "report", &run]).await.code(0);
-    assert!(report.stdout.contains("MISSED") && report.stdout.contains("hotline"), "{report:#?}");
-    world.lifeboat(&["drill", "issues", "--close", id]).await.code(0);
-    let trend = world.lifeboat(&["drill", "report"]).await.code(0);
-    assert!(trend.stdout.matches("| region-").count() == 2, "{trend:#?}");
-    world.lifeboat(&["drill", "cleanup"]).await.code(0);
-    world.stop_writing().await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod configuration;
 mod diagnose;
 mod disaster;
 mod doctor;
+mod drills;
 mod faults;
 mod homes;
 mod interrupts;

@@ -52,6 +52,15 @@ fn failed(step: &str, last: bool) -> Event {
     Event::Failed { step: step.into(), error: "no".into(), last }
 }
 
+#[test]
+fn the_clock_stands_still_until_a_drill_stands() {
+    let state = after(vec![Event::Resumed, Event::Prepared, begun("a")]);
+    assert!(state.prepared);
+    assert_eq!(state.declared, Timestamp::UNIX_EPOCH + 2.seconds());
+    let state = after(vec![Event::Resumed, begun("a")]);
+    assert!(!state.prepared && state.declared == Timestamp::UNIX_EPOCH);
+}
+
 const DIAMOND: &str = r#"
     [[step]]
     id = "a"

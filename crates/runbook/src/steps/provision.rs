@@ -44,6 +44,10 @@ impl Action for ProvisionStep {
         &[("resources", Kind::Text)]
     }
 
+    fn makes_resources(&self) -> bool {
+        self.action == Verb::Create
+    }
+
     fn describe(&self, cx: &Context<'_>) -> Vec<String> {
         let name = self.environment.show(cx.values);
         let provision =

@@ -39,6 +39,12 @@ impl RestoreConfig {
         let manifest = vault.manifest(&backup).await.map_err(lifeboat::Error::from)?;
         let destination = match &cx.world.environment(&name)?.configuration {
             Some(folder) => Destination::Folder(folder.clone()),
+            None if cx.world.drill.is_some() => {
+                return Err(StepError::Guard(format!(
+                    "a drill does not restore a configuration to where it came from, which may be \
+                     production's; set environment.{name}.configuration to a folder of its own"
+                )));
+            }
             None => Destination::InPlace(None),
         };
         Ok(Some(ConfigRestoreOptions { vault, manifest, destination }))

@@ -31,6 +31,8 @@ const ZONE: &str = "story.test";
 pub(super) enum Side {
     East,
     West,
+    /// Where drills take place.
+    Drill,
 }
 
 impl Side {
@@ -38,6 +40,7 @@ impl Side {
         match self {
             Self::East => "primary",
             Self::West => "secondary",
+            Self::Drill => "rehearsal",
         }
     }
 }
@@ -257,15 +260,15 @@ impl World {
     /// Writers write, and a shipper ships; so many are written, and all of these are shipped.
     pub(super) async fn write_and_ship(&self, number: u64) -> Child {
         self.begin_writing();
-        let shipper = self.ship();
+        let shipper = self.ship(&[]);
         self.written(number).await;
         self.all_shipped().await;
         shipper
     }
 
     /// Ships logs, once the first base is taken.
-    fn ship(&self) -> Child {
-        let mut command = self.command(&["ship", "--json"]);
+    pub(super) fn ship(&self, more: &[&str]) -> Child {
+        let mut command = self.command(&[&["ship", "--json"], more].concat());
         command.stdout(std::process::Stdio::null());
         command.spawn().unwrap()
     }
@@ -293,6 +296,38 @@ impl World {
     /// Ends a program that was started, as a machine ends that is lost.
     pub(super) async fn end(&self, mut child: Child) {
         child.kill().await.unwrap();
+    }
+
+    /// When the canary last sang in the first region.
+    pub(super) async fn canary(&self) -> Timestamp {
+        let regions = self.control.regions.lock().await;
+        let east = regions.iter().find(|region| region.environment == "primary").unwrap();
+        let query = "MATCH (n:LifeboatCanary) RETURN toString(n.written)";
+        let rows = east.database.as_ref().unwrap().query(query).await.unwrap();
+        rows[0][0].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Begins a run, and kills the program after a record; the run.
+    pub(super) async fn killed_when(&self, args: &[&str], record: &str) -> String {
+        let mut child = self.command(args).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        loop {
+            let text = lines.next_line().await.unwrap().expect("it goes on until that record");
+            let found: Value = serde_json::from_str(&text).unwrap();
+            let word = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+            if format!("{} {}", word("event"), word("step")) == record {
+                child.kill().await.unwrap();
+                return word("run");
+            }
+        }
+    }
+
+    /// Nothing runs in a region, and nothing of it is left.
+    pub(super) async fn is_gone(&self, side: Side) {
+        let mut regions = self.control.regions.lock().await;
+        let region = region_of(&mut regions, side);
+        assert!(region.database.is_none() && region.application.is_none());
+        assert!(!region.folder.exists());
     }
 
     /// Overwrites the files of the first region's store with garbage.
