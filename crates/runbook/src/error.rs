@@ -230,6 +230,21 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A report that is not what was signed.
+    #[error(
+        "{name} of the run {run} in {place} is not to be trusted: {problem}; compare it with the \
+         one in the other vault, and delete it when that one is good"
+    )]
+    Changed {
+        /// The run.
+        run: String,
+        /// Which form.
+        name: String,
+        /// Where.
+        place: String,
+        /// What is wrong with it.
+        problem: lifeboat::vault::SignatureProblem,
+    },
     /// A drill that would touch what is in use.
     #[error("the drill is refused, since it would touch production: {0}")]
     Production(String),

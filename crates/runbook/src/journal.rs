@@ -316,6 +316,18 @@ impl Journals {
         Ok(journal)
     }
 
+    /// What somebody has laid beside the records of a run, in each place that answers and has it.
+    pub async fn beside_everywhere(&self, run: &str, name: &str) -> Vec<(String, Bytes)> {
+        let key = format!("{run}/{name}");
+        let mut found = Vec::new();
+        for place in &self.places {
+            if let Ok(Some((bytes, _))) = place.ask(place.area.read(&key, LIMIT)).await {
+                found.push((place.to_string(), bytes));
+            }
+        }
+        found
+    }
+
     /// What somebody has laid beside the records of a run, in any place that answers.
     pub async fn beside(&self, run: &str, name: &str) -> Option<String> {
         let key = format!("{run}/{name}");

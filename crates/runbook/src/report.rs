@@ -1,6 +1,7 @@
 //! Reports: of one run, and of all drills together. As Markdown, as a page that needs nothing else,
 //! and as JSON; signed, and kept beside the journal of the run in every vault.
 
+mod kept;
 mod page;
 mod timeline;
 
@@ -16,6 +17,7 @@ use crate::measure::Measured;
 use crate::run::{read, runs};
 use crate::world::World;
 
+pub use kept::Kept;
 pub(crate) use page::page;
 
 /// The report of a run.
@@ -44,7 +46,7 @@ pub struct Contact {
     pub reach: String,
 }
 
-/// The three forms of the report beside a run's journal.
+/// The three forms of the report beside a run's journal; the first is for programs.
 const NAMES: [&str; 3] = ["report.json", "report.md", "report.html"];
 
 impl Report {
@@ -55,12 +57,11 @@ impl Report {
     pub async fn of(world: &World, run: &str) -> Result<Self> {
         let state = read(world, run).await?;
         let measured = Measured::of(world, &state)?;
-        let issues = issues::list(world).await?;
         Ok(Self {
             made: Timestamp::now(),
             by: who(),
             missed: measured.missed(),
-            issues: issues.into_iter().filter(|one| one.run.as_deref() == Some(run)).collect(),
+            issues: issues_of(world, run).await?,
             contacts: contacts(world),
             measured,
         })
@@ -193,6 +194,12 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// What is to be mended, and was found by a run.
+async fn issues_of(world: &World, run: &str) -> Result<Vec<Issue>> {
+    let issues = issues::list(world).await?;
+    Ok(issues.into_iter().filter(|one| one.run.as_deref() == Some(run)).collect())
 }
 
 /// A signature by the key of the settings, when they have one.

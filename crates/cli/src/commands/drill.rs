@@ -3,7 +3,7 @@
 use lifeboat::ExitCode;
 use lifeboat_runbook::drill::{Cleaned, DrillOptions, Drilled, Left, cleanup, drill, left};
 use lifeboat_runbook::journal::Outcome;
-use lifeboat_runbook::report::{Report, Trend};
+use lifeboat_runbook::report::{Kept, Report, Trend};
 use lifeboat_runbook::{Ending, World, find, issues};
 
 use super::runbook::{Teller, code, inputs, world};
@@ -81,7 +81,18 @@ fn verdict(
 async fn report(session: &Session, world: &World, args: DrillReportArgs) -> Result<ExitCode> {
     let format = if session.output.json { ReportFormat::Json } else { args.format };
     let text = if let Some(run) = &args.run {
-        let report = Report::of(world, run).await?;
+        let (report, kept) = Report::kept(world, run).await?;
+        match kept {
+            Kept::Unsigned => session.output.warn(
+                "the report that is kept is not signed, so nobody can tell whether it was changed; \
+                 signing.secret_key_file in lifeboat.toml names a key for those to come",
+            ),
+            Kept::Unchecked => session.output.warn(
+                "the signature of the report is not checked, since signing.public_keys in \
+                 lifeboat.toml names nobody who is believed",
+            ),
+            _ => {}
+        }
         match format {
             ReportFormat::Markdown => report.markdown(),
             ReportFormat::Html => report.html(),

@@ -18,6 +18,7 @@ mod keys;
 mod physical;
 mod proxy;
 mod regions;
+mod reports;
 mod runbooks;
 mod scripts;
 mod service;
