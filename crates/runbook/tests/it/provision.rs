@@ -126,3 +126,33 @@ async fn resources_are_made_once_and_removed_when_nobody_needs_them() {
     let error = carry_out(&world, "create", "east").await.1.unwrap_err();
     assert!(error.contains("main.tf"), "{error}");
 }
+
+#[tokio::test]
+async fn a_tofu_that_is_interrupted_gives_its_lock_back() {
+    let Some(tofu) = tofu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let world = world(folder.path(), &tofu);
+    let templates = folder.path().join("templates");
+    let slow = TEMPLATE.replace("echo made >> story", "echo begun >> story; sleep 600");
+    std::fs::write(templates.join("main.tf"), slow).unwrap();
+    let runbook = find(&world, "create").unwrap();
+    let inputs = BTreeMap::from([("environment".to_owned(), "east".to_owned())]);
+    let (options, cancel) =
+        (RunOptions { inputs, ..RunOptions::default() }, CancellationToken::new());
+    let agreeing = Agreeing("nobody".to_owned());
+    let lock = templates.join(".terraform.tfstate.lock.info");
+    let stop = async {
+        while !templates.join("story").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(lock.exists());
+        cancel.cancel();
+    };
+    let work = run(&world, &runbook, options, &agreeing, &cancel);
+    let (ran, ()) = futures::future::join(work, stop).await;
+    assert_eq!(ran.unwrap().ending, Ending::Interrupted);
+    assert!(!lock.exists());
+    // What it had begun is known to its state, and the next run goes on from there.
+    let state = std::fs::read_to_string(templates.join("terraform.tfstate")).unwrap();
+    assert!(state.contains("terraform_data"), "{state}");
+}
