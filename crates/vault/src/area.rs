@@ -28,13 +28,14 @@ pub struct Version {
 
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
-        // A listing of Azure leaves the quotes away.
+        // A listing of S3 tells tags alone, and one of Azure leaves their quotes away.
         let bare = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
-        self.version == other.version && bare(&self.e_tag) == bare(&other.e_tag)
+        match (&self.version, &other.version) {
+            (Some(one), Some(other)) => one == other,
+            _ => bare(&self.e_tag) == bare(&other.e_tag),
+        }
     }
 }
-
-impl Eq for Version {}
 
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +51,7 @@ impl Version {
 }
 
 /// An object of an area.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Object {
     /// Its key, without the area's prefix.

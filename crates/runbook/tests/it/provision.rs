@@ -1,17 +1,14 @@
 //! Resources are made and removed by a real OpenTofu, which needs no provider for them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lifeboat::CancellationToken;
 use lifeboat::config::Config;
 use lifeboat_runbook::journal::Outcome;
 use lifeboat_runbook::sites::Sites;
 use lifeboat_runbook::{Agreeing, Ending, Ran, RunOptions, World, find, plan, run};
-use lifeboat_testkit::folders;
-
-/// As `cargo xtask infra` names it.
-const TOFU: &str = "tofu-v1.12.6/tofu";
+use lifeboat_testkit::go::TOFU;
 
 /// A resource that is built in, and writes down when it is made and removed.
 const TEMPLATE: &str = r#"
@@ -43,15 +40,6 @@ kind = "provision"
 action = "ACTION"
 environment = "{inputs.environment}"
 "#;
-
-fn tofu() -> Option<PathBuf> {
-    let tofu = folders::cache().unwrap().join(TOFU);
-    if tofu.exists() {
-        return Some(tofu);
-    }
-    eprintln!("NOT tested: there is no {TOFU}; `cargo xtask infra` builds it where there is a Go");
-    None
-}
 
 fn world(folder: &Path, tofu: &Path) -> World {
     std::fs::create_dir_all(folder.join("templates")).unwrap();
@@ -103,7 +91,7 @@ type Outcomes = Result<BTreeMap<String, String>, String>;
 
 #[tokio::test]
 async fn resources_are_made_once_and_removed_when_nobody_needs_them() {
-    let Some(tofu) = tofu() else { return };
+    let Some(tofu) = TOFU.built_or_told().unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
     let world = world(folder.path(), &tofu);
     let story = || std::fs::read_to_string(folder.path().join("templates/story")).unwrap();

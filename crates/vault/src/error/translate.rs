@@ -85,12 +85,26 @@ fn without_maker(text: &str) -> &str {
 
 /// The `<Code>` of an XML answer of Azure, S3 or Google Cloud.
 fn code(text: &str) -> Option<&str> {
+    if let Some((_, code)) = of_deletion(text) {
+        return Some(code);
+    }
     let (_, rest) = text.split_once("<Code>")?;
     Some(rest.split_once("</Code>")?.0)
 }
 
+/// What S3 says of one deletion among several, as the stores' library words it: message and code.
+fn of_deletion(text: &str) -> Option<(&str, &str)> {
+    let (_, rest) = text.split_once("DeleteObjects request failed for key ")?;
+    let (_, rest) = rest.split_once(": ")?;
+    let (message, code) = rest.rsplit_once(" (code: ")?;
+    Some((message, code.trim_end_matches(')')))
+}
+
 /// The `<Message>` of such an answer: its first line.
 fn message(text: &str) -> Option<&str> {
+    if let Some((message, _)) = of_deletion(text) {
+        return Some(message);
+    }
     let (_, rest) = text.split_once("<Message>")?;
     let message = rest.split_once("</Message>").map_or(rest, |(message, _)| message);
     message.lines().next().map(str::trim).filter(|line| !line.is_empty())
@@ -202,6 +216,7 @@ impl Translator {
         }
         if matches!(error, Store::PermissionDenied { .. } | Store::Unauthenticated { .. })
             || matches!(status, Some(401 | 403))
+            || code == "AccessDenied"
         {
             let hint = self.hint_for_refusal(code);
             return Error::Denied { vault, action, object, reason, hint };
@@ -209,7 +224,8 @@ impl Translator {
         if let Some(hint) = self.hint_for_login(&text) {
             return Error::Denied { vault, action, object, reason, hint };
         }
-        let busy = matches!(status, Some(408 | 429 | 500..=599));
+        let busy = matches!(status, Some(408 | 429 | 500..=599))
+            || ["InternalError", "SlowDown"].contains(&code);
         let transport = ask(error, &|error: &HttpError| {
             matches!(
                 error.kind(),
@@ -385,6 +401,13 @@ mod tests {
         assert!(matches!(translate(&deleting(403, "no right")), Error::Denied { .. }));
         let error = translate(&deleting(409, "not permitted as the blob is immutable"));
         assert!(matches!(&error, Error::Denied { .. }), "{error}");
+        let one_of_many = |message: &str, code: &str| {
+            generic(&format!("DeleteObjects request failed for key x: {message} (code: {code})"))
+        };
+        let error = translate(&one_of_many("Access Denied.", "AccessDenied"));
+        assert!(matches!(&error, Error::Denied { .. }), "{error}");
+        assert!(error.to_string().contains("Access Denied. (AccessDenied)"), "{error}");
+        assert!(translate(&one_of_many("Try again", "SlowDown")).is_retryable());
         let error = translate(&xml("503 Service Unavailable", "ServerBusy"));
         assert!(error.is_retryable(), "{error}");
         assert!(!translate(&xml("400 Bad Request", "InvalidInput")).is_retryable());

@@ -32,7 +32,10 @@ pub(crate) async fn objects_live_below_a_prefix(vault: &Vault) {
     let keys: Vec<_> = listed.iter().map(|object| object.key.as_str()).collect();
     assert_eq!(keys, ["a", "b/1", "b/2", "b2"]);
     assert!(listed.iter().all(|object| object.size == 3));
-    assert_eq!(area.head("b/1").await.unwrap().as_ref(), listed.get(1));
+    let (looked_at, listed) = (area.head("b/1").await.unwrap().unwrap(), &listed[1]);
+    assert_eq!((&looked_at.key, &looked_at.version), (&listed.key, &listed.version));
+    // Some stores tell the time less exactly when asked for one object.
+    assert_eq!(looked_at.modified.as_second(), listed.modified.as_second());
     let below = area.list(Some("b")).await.unwrap();
     assert_eq!(below.len(), 2, "{below:?}");
     assert!(vault.area("ship/d").unwrap().list(None).await.unwrap().is_empty());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use lifeboat_archive::Codec;
 use lifeboat_testkit::azurite::{ACCOUNT, Azurite};
+use lifeboat_testkit::s3::{Keeping, S3, root};
 use lifeboat_vault::{
     Address, BackupKind, Credentials, Damage, Error, FileKind, LeftoverKind, Vault, VaultConfig,
 };
@@ -15,8 +16,8 @@ use crate::areas::{
 };
 use crate::keys::what_is_encrypted_and_signed_comes_out;
 use crate::support::{
-    GRACE, NO_GRACE, QUICK, Sample, check_clean_up, check_whole, name, noise, objects, plant, raw,
-    steal, verify,
+    GRACE, NO_GRACE, QUICK, Sample, check_clean_up, check_whole, in_bucket, name, noise, objects,
+    plant, raw, steal, verify,
 };
 
 /// Runs every case on vaults that `$fresh` makes, one for each.
@@ -93,6 +94,35 @@ async fn a_prefix_keeps_the_contract() {
             .with_retry(QUICK);
         Vault::open(&config).unwrap()
     };
+    run_contract!(fresh);
+}
+
+/// Vaults on buckets of a real S3 server, one for each case.
+async fn s3_keeps_the_contract(keeping: Keeping) {
+    let Some(s3) = S3::start().await.unwrap() else { return };
+    let fresh = async |case: &str| {
+        let bucket = format!("{keeping:?}-{case}").replace('_', "-").to_lowercase();
+        s3.create_bucket(&bucket, keeping).await.unwrap();
+        in_bucket(&s3, &format!("s3://{bucket}"), root())
+    };
+    run_contract!(fresh);
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract() {
+    s3_keeps_the_contract(Keeping::Nothing).await;
+}
+
+#[tokio::test]
+async fn a_locked_bucket_keeps_the_contract() {
+    s3_keeps_the_contract(Keeping::Compliance).await;
+}
+
+#[tokio::test]
+async fn a_prefix_in_a_bucket_keeps_the_contract() {
+    let Some(s3) = S3::start().await.unwrap() else { return };
+    s3.create_bucket("backups", Keeping::Versions).await.unwrap();
+    let fresh = async |case: &str| in_bucket(&s3, &format!("s3://backups/of/{case}"), root());
     run_contract!(fresh);
 }
 

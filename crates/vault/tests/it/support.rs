@@ -9,7 +9,10 @@ use lifeboat_archive::read::Frames;
 use lifeboat_archive::{
     Assembler, BackupKind, BackupName, Codec, Compression, FrameWriter, Manifest, Tool, encode,
 };
-use lifeboat_vault::{Error, FileKind, ObjectStore, Retry, Vault};
+use lifeboat_testkit::s3::{Key, S3};
+use lifeboat_vault::{
+    Credentials, Error, FileKind, ObjectStore, Retry, Secret, Vault, VaultConfig,
+};
 use object_store::PutOptions;
 use object_store::path::Path;
 
@@ -100,6 +103,20 @@ impl Sample {
         }
         writer.commit(&self.manifest).await
     }
+}
+
+/// A vault in a bucket, for somebody.
+pub(crate) fn in_bucket(s3: &S3, address: &str, who: Key) -> Vault {
+    let credentials = Credentials::Aws {
+        access_key_id: who.id,
+        secret_access_key: who.secret.into(),
+        session_token: who.token.map(Secret::new),
+    };
+    let config = VaultConfig::new(address.parse().unwrap())
+        .with_endpoint(s3.endpoint())
+        .with_credentials(credentials)
+        .with_retry(QUICK);
+    Vault::open(&config).unwrap()
 }
 
 /// The standard name of a second of a certain day.
