@@ -7,9 +7,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Context, bail};
 use lifeboat_testkit::{
-    Line, azurite,
-    go::MINIO,
-    neo4j,
+    Line, azurite, neo4j,
     requirements::{Missing, missing},
 };
 
@@ -33,12 +31,6 @@ pub(crate) async fn setup() -> anyhow::Result<()> {
     let begin = Instant::now();
     drop(azurite::Azurite::start(&[azurite::ACCOUNT]).await?);
     println!("Azurite: ready ({:.1} s)", begin.elapsed().as_secs_f64());
-    let begin = Instant::now();
-    match MINIO.build() {
-        Ok(Some(_)) => println!("MinIO: ready ({:.1} s)", begin.elapsed().as_secs_f64()),
-        Ok(None) => println!("MinIO: S3 is NOT tested, there is no Go to build it"),
-        Err(error) => println!("MinIO: S3 is NOT tested: {error:#}"),
-    }
     let begin = Instant::now();
     deny::tool()?;
     println!("cargo-deny: ready ({:.1} s)", begin.elapsed().as_secs_f64());

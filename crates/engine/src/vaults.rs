@@ -343,7 +343,7 @@ impl Vaults {
         let Some(other) = self.other.as_ref().filter(|_| fallback.is_none()) else {
             return Err(first);
         };
-        let Ok(region) = other.open() else { return Err(first) };
+        let Ok(region) = answering(other).await else { return Err(first) };
         let Ok((vault, manifest)) = region.find(selector).await else { return Err(first) };
         let fallback = Some(self.fallback(other, &first));
         Ok(Found { manifest, vault, region, fallback })
@@ -381,11 +381,11 @@ impl Vaults {
     }
 }
 
-/// How long a vault may take to answer before the other is taken.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a vault may take to answer before the other is taken: whoever asks may be in a disaster.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The region, when its vault for databases answers.
-async fn answering(config: &RegionConfig) -> Result<Region> {
+pub(crate) async fn answering(config: &RegionConfig) -> Result<Region> {
     let region = config.open()?;
     let vault = &region.databases;
     match tokio::time::timeout(PATIENCE, vault.check()).await {

@@ -49,6 +49,7 @@ mod reader;
 mod remove;
 mod resign;
 mod retry;
+mod silence;
 mod stored;
 mod vault;
 mod writer;

@@ -17,6 +17,7 @@ use crate::credentials::{AZURE_HINT, Azure, AzureAuth, Env, var};
 use crate::error::Translator;
 use crate::error::translate::Place;
 use crate::folder::FolderStore;
+use crate::silence::Listening;
 use crate::{Address, Credentials, Error, Keys, Retry, Secret};
 
 /// Everything needed to open a vault.
@@ -216,6 +217,7 @@ fn azure(
     let mut builder = MicrosoftAzureBuilder::new()
         .with_account(account)
         .with_container_name(container)
+        .with_http_connector(Listening)
         .with_retry(config.retry.requests());
     let endpoint = config.endpoint.clone().or_else(|| found.endpoint.clone());
     if let Some(endpoint) = endpoint {
@@ -292,6 +294,7 @@ fn s3(
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_retry(config.retry.requests())
+        .with_http_connector(Listening)
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     let mut endpoint = config.endpoint.clone();
     match &config.credentials {
@@ -348,6 +351,7 @@ fn gcs(
     translator.place = Place::Gcs { bucket: bucket.to_owned() };
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(bucket)
+        .with_http_connector(Listening)
         .with_retry(config.retry.requests());
     match &config.credentials {
         Credentials::Environment => {

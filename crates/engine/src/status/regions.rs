@@ -7,10 +7,10 @@ use lifeboat_archive::BackupName;
 use lifeboat_vault::Listed;
 
 use crate::select::safety_of;
-use crate::vaults::{RegionConfig, Role, Vaults};
+use crate::vaults::{RegionConfig, Role, Vaults, answering};
 use crate::{Error, Result};
 
-/// How long a region may take to list its backups.
+/// How long a region that answers may take to list its backups.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A region, and its backups of the database.
@@ -65,7 +65,7 @@ pub async fn regions(vaults: &Vaults) -> Vec<RegionStatus> {
 
 async fn region(config: &RegionConfig) -> RegionStatus {
     let look = async {
-        let listed = config.open()?.databases().list().await?;
+        let listed = answering(config).await?.databases().list().await?;
         Ok::<_, Error>(holds(&listed))
     };
     let holds = match tokio::time::timeout(PATIENCE, look).await {

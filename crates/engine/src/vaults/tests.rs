@@ -94,6 +94,45 @@ async fn the_other_vault_is_read_when_the_active_one_is_gone() {
     assert!(error.to_string().contains("gone") && error.to_string().contains("too"), "{error}");
 }
 
+// The clock runs ahead whenever nothing else can happen, so that no second is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_is_away_is_soon_passed_over() {
+    store(&memory("here"), &name(Database, 1), "b").await;
+    let named = named(&name(Database, 1));
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &std::net::TcpListener| listener.local_addr().unwrap().port();
+    // One that takes calls and never answers, and one that nobody listens at.
+    let silent = listen();
+    let closed = port(&listen());
+    for (port, says) in [(port(&silent), "no answer within 10 seconds"), (closed, "network")] {
+        let text = format!(
+            "[vault.primary]\nurl = \"az://account/neo4j-backups\"\nauth = \"anonymous\"\n\
+             endpoint = \"http://127.0.0.1:{port}/account\"\n\
+             [vault.secondary]\nurl = \"memory://here\""
+        );
+        let config = crate::config::Config::parse(&text, std::path::Path::new("x.toml")).unwrap();
+        let region = |role| RegionConfig {
+            role: Some(role),
+            section: config.vault.section(role).unwrap().clone(),
+            keys: KeySections::default(),
+        };
+        let vaults = Vaults::new(region(Role::Primary), Some(region(Role::Secondary)));
+        let found = vaults.find(&named).await.unwrap();
+        let why = found.fallback.unwrap().reason;
+        assert!(found.region.role == Some(Role::Secondary) && why.contains(says), "{why}");
+        let everywhere = vaults.list().await.unwrap();
+        let (role, why) = everywhere.unanswered.unwrap();
+        assert_eq!((role, everywhere.backups.len()), (Some(Role::Primary), 1));
+        assert!(why.to_string().contains(says), "{why}");
+        let regions = crate::status::regions(&vaults).await;
+        let why = regions[0].holds.clone().unwrap_err();
+        assert!(why.contains(says) && regions[1].holds.is_ok(), "{why}");
+        // Nor does it keep anybody waiting who looks there for what the other has not.
+        let swapped = Vaults::new(region(Role::Secondary), Some(region(Role::Primary)));
+        assert!(swapped.find(&Selector::Name(name(Database, 7))).await.is_err());
+    }
+}
+
 #[tokio::test]
 async fn a_secret_out_of_reach_is_one_of_the_disasters() {
     store(&memory("reachable"), &name(Database, 1), "b").await;

@@ -178,9 +178,14 @@ async fn a_silent_server_is_given_up() {
     let (vault, _) = serve(QUICK, |_, _| None).await;
     for error in [
         vault.check().await.unwrap_err(),
+        vault.list().await.unwrap_err(),
         vault.manifest(&name(0)).await.unwrap_err(),
-        vault.begin(&name(0), Codec::Zstd).await.unwrap_err(),
     ] {
         assert!(error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains("no answer within 30 seconds"), "{error}");
     }
+    // Who sends something is given more time.
+    let error = vault.begin(&name(0), Codec::Zstd).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert!(!error.to_string().contains("30 seconds"), "{error}");
 }
