@@ -99,6 +99,8 @@ pub struct VaultReport {
     pub removed: Removed,
     /// Shipped logs that no backup needs any more: dropped, or to be dropped.
     pub logs: Dropped,
+    /// Whether the store keeps what was removed as older versions, until its own rules let them go.
+    pub keeps_versions: bool,
 }
 
 /// What `prune` did, or would do.
@@ -208,6 +210,7 @@ async fn prune_held(
             leftovers: std::mem::take(&mut side.leftovers),
             removed: Removed::default(),
             logs: Dropped::default(),
+            keeps_versions: false,
         });
     }
     // What is on hold or withheld keeps its logs.
@@ -319,6 +322,7 @@ async fn carry_out(
                 vault.unmark(name).await?;
             }
             Step::Remove => {
+                report.keeps_versions |= vault.keeps_versions(name).await?;
                 if !vault.remove_marked(name, long_ago).await? {
                     pruned.step = Step::Keep;
                     "it has changed since it was marked".clone_into(&mut pruned.reason);

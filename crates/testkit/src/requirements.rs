@@ -48,6 +48,7 @@ pub fn missing() -> Vec<Missing> {
     need(on_path("kdig"), "kdig", &["knot-dnsutils"]);
     need(volume::mkfs().is_some(), "mkfs.xfs", &["xfsprogs"]);
     need(on_path("curl"), "curl", &["curl"]);
+    need(on_path("rclone"), "rclone", &["rclone"]);
     missing
 }
 

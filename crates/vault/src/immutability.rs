@@ -10,7 +10,8 @@ use object_store::{GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode};
 use uuid::Uuid;
 
 use crate::leftovers::PROBE_PREFIX;
-use crate::vault::object_path;
+use crate::vault::{is_kept, object_path};
+use crate::versions::Versions;
 use crate::{Error, Vault};
 
 /// What became of a try to take something away.
@@ -39,6 +40,9 @@ pub struct Immutability {
     pub overwrite: Attempt,
     /// Deleting it.
     pub delete: Attempt,
+    /// Deleting the version of it that was kept, for good. `None` when the store keeps none, or is
+    /// of a kind of which this cannot be tried.
+    pub erase: Option<Attempt>,
     /// The object that the test had to leave behind. `prune` removes it, with credentials that may.
     pub left: Option<String>,
 }
@@ -46,15 +50,15 @@ pub struct Immutability {
 impl Immutability {
     /// Whether these credentials cannot take anything away.
     pub fn is_given(&self) -> bool {
-        self.overwrite.is_harmless() && self.delete.is_harmless()
+        self.overwrite.is_harmless()
+            && self.delete.is_harmless()
+            && self.erase.as_ref().is_none_or(Attempt::is_harmless)
     }
 }
 
 impl Vault {
-    /// Writes an object, and tries to overwrite and to delete it.
-    ///
-    /// An older version that was kept is read again, not deleted: whether the credentials may
-    /// delete versions must be seen to where rights are given.
+    /// Writes an object, and tries to overwrite and to delete it. What is kept of it as an older
+    /// version is read again, and on S3 it is tried to delete that as well.
     ///
     /// # Errors
     /// When it cannot be written at all; when the store does not answer.
@@ -65,14 +69,23 @@ impl Vault {
         let created =
             self.store().put_opts(&path, content.clone().into(), PutMode::Create.into()).await;
         let created = created.map_err(|e| self.explain("create", &object, &e))?;
-        let version = created.version.as_deref();
+        let version = created.version.as_deref().filter(|version| is_kept(version));
 
         let overwritten = self.store().put(&path, "overwritten".into()).await.map(|_| ());
         let overwrite = self.attempt("overwrite", &object, overwritten, &content, version).await?;
         let deleted = self.store().delete(&path).await;
         let delete = self.attempt("delete", &object, deleted, &content, version).await?;
+        let erase = match (self.versions(), version) {
+            (Some(versions), Some(version)) => {
+                let answered = erase(versions, &object, version).await;
+                let erased =
+                    self.attempt("delete a version of", &object, answered, &content, Some(version));
+                Some(erased.await?)
+            }
+            _ => None,
+        };
         let left = self.head(&object).await?.map(|_| object);
-        Ok(Immutability { overwrite, delete, left })
+        Ok(Immutability { overwrite, delete, erase, left })
     }
 
     /// What became of an attempt of which the store has `answered` so.
@@ -95,10 +108,19 @@ impl Vault {
         }
         let Some(version) = version else { return Ok(Attempt::Lost) };
         let options = GetOptions::new().with_version(Some(version));
-        let found = match self.store().get_opts(&object_path(object), options).await {
-            Ok(found) => found.bytes().await.ok(),
-            Err(_) => None,
-        };
+        let found =
+            async { self.store().get_opts(&object_path(object), options).await?.bytes().await };
+        let found = self.unless_absent("read the older version of", object, found.await)?;
         Ok(if found.as_ref() == Some(content) { Attempt::KeptAsVersion } else { Attempt::Lost })
     }
+}
+
+/// Deletes a version; if it is locked, as somebody whom the lock may not bind. Of two refusals, the
+/// first tells more.
+async fn erase(versions: &Versions, object: &str, version: &str) -> object_store::Result<()> {
+    let refused = match versions.delete(object, version, false).await {
+        Ok(()) => return Ok(()),
+        Err(refused) => refused,
+    };
+    versions.delete(object, version, true).await.map_err(|_| refused)
 }

@@ -52,6 +52,7 @@ mod retry;
 mod silence;
 mod stored;
 mod vault;
+mod versions;
 mod writer;
 
 pub use address::Address;

@@ -6,8 +6,9 @@ use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::{HttpClient, HttpConnector as _};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::prefix::PrefixStore;
@@ -18,6 +19,7 @@ use crate::error::Translator;
 use crate::error::translate::Place;
 use crate::folder::FolderStore;
 use crate::silence::Listening;
+use crate::versions::Versions;
 use crate::{Address, Credentials, Error, Keys, Retry, Secret};
 
 /// Everything needed to open a vault.
@@ -103,11 +105,14 @@ impl VaultConfig {
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) translator: Translator,
+    /// The versions of its objects, where one by one can be asked for.
+    pub(crate) versions: Option<Versions>,
 }
 
 pub(crate) fn open(config: &VaultConfig, env: Env<'_>) -> Result<Opened, Error> {
     let mut translator =
         Translator { vault: config.address.to_string(), place: Place::Memory, secrets: Vec::new() };
+    let mut versions = None;
     let (store, prefix): (Arc<dyn ObjectStore>, &str) = match &config.address {
         Address::Folder(path) => {
             let path = std::path::absolute(path)
@@ -119,11 +124,17 @@ pub(crate) fn open(config: &VaultConfig, env: Env<'_>) -> Result<Opened, Error> 
         Address::Azure { account, container, prefix } => {
             (azure(config, account, container, env, &mut translator)?, prefix)
         }
-        Address::S3 { bucket, prefix } => (s3(config, bucket, env, &mut translator)?, prefix),
+        Address::S3 { bucket, prefix } => {
+            let (store, client) = s3(config, bucket, env, &mut translator)?;
+            // Each request is signed, which takes somebody to sign it.
+            let signs = config.credentials != Credentials::Anonymous;
+            versions = signs.then(|| Versions::new(store.clone(), client, prefix));
+            (Arc::new(store), prefix)
+        }
         Address::Gcs { bucket, prefix } => (gcs(config, bucket, env, &mut translator)?, prefix),
     };
     let store = if prefix.is_empty() { store } else { Arc::new(PrefixStore::new(store, prefix)) };
-    Ok(Opened { store, translator })
+    Ok(Opened { store, translator, versions })
 }
 
 /// The one store of this process with that name.
@@ -288,7 +299,7 @@ fn s3(
     bucket: &str,
     env: Env<'_>,
     translator: &mut Translator,
-) -> Result<Arc<dyn ObjectStore>, Error> {
+) -> Result<(AmazonS3, HttpClient), Error> {
     let hint = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION";
     translator.place = Place::S3 { bucket: bucket.to_owned() };
     let mut builder = AmazonS3Builder::new()
@@ -336,8 +347,10 @@ fn s3(
         options = options.with_allow_http(http);
         builder = builder.with_endpoint(endpoint);
     }
-    let builder = builder.with_client_options(options);
-    Ok(Arc::new(builder.build().map_err(|e| translator.setup(e.to_string(), hint))?))
+    let failed = |e: object_store::Error| translator.setup(e.to_string(), hint);
+    let client = Listening.connect(&options).map_err(failed)?;
+    let store = builder.with_client_options(options).build().map_err(failed)?;
+    Ok((store, client))
 }
 
 fn gcs(

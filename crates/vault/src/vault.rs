@@ -23,6 +23,7 @@ use crate::error::translate::Place;
 use crate::folder::FolderStore;
 use crate::leftovers::PROBE_PREFIX;
 use crate::open::{Opened, VaultConfig, open};
+use crate::versions::Versions;
 use crate::{Damage, Error, Keys, Retry, SignatureProblem};
 
 /// The most bytes of a manifest that are read: those of a backup of some 10 TB.
@@ -34,12 +35,14 @@ pub struct Vault {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
     translator: Translator,
     retry: Retry,
     keys: Keys,
     cache: Option<Cache>,
+    versions: Option<Versions>,
 }
 
 // A store's own `Debug` may print its keys.
@@ -93,33 +96,27 @@ impl Vault {
         config: &VaultConfig,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let Opened { store, translator } = open(config, env)?;
+        let Opened { store, translator, versions } = open(config, env)?;
         let (retry, keys) = (config.retry, config.keys.clone());
         // What lies on this machine is read as fast as a copy of it.
         let near = matches!(translator.place, Place::Folder(_) | Place::Memory);
         let folder = config.cache.as_ref().filter(|_| !near);
         let place = format!("{} {}", translator.vault, config.endpoint.as_deref().unwrap_or(""));
         let cache = folder.map(|folder| Cache::new(folder, &place));
-        Ok(Self { inner: Arc::new(Inner { store, translator, retry, keys, cache }) })
+        Ok(Self { inner: Arc::new(Inner { store, translator, retry, keys, cache, versions }) })
     }
 
     /// The same vault with something put between it and its store: a limit, a log, a fault.
     #[must_use]
     pub fn wrap(&self, wrapper: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
-        let Inner { store, translator, retry, keys, .. } = &*self.inner;
-        let (translator, keys) = (translator.clone(), keys.clone());
-        let store = wrapper(Arc::clone(store));
-        let cache = self.inner.cache.clone();
-        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys, cache }) }
+        let store = wrapper(Arc::clone(&self.inner.store));
+        Self { inner: Arc::new(Inner { store, ..(*self.inner).clone() }) }
     }
 
     /// The same vault with other keys.
     #[must_use]
     pub fn with_keys(&self, keys: Keys) -> Self {
-        let Inner { store, translator, retry, cache, .. } = &*self.inner;
-        let (store, translator) = (Arc::clone(store), translator.clone());
-        let cache = cache.clone();
-        Self { inner: Arc::new(Inner { store, translator, retry: *retry, keys, cache }) }
+        Self { inner: Arc::new(Inner { keys, ..(*self.inner).clone() }) }
     }
 
     /// What encrypts, opens, signs and is believed here.
@@ -247,6 +244,11 @@ impl Vault {
         &self.inner.store
     }
 
+    /// The versions of its objects, where one by one can be asked for.
+    pub(crate) fn versions(&self) -> Option<&Versions> {
+        self.inner.versions.as_ref()
+    }
+
     pub(crate) fn retry(&self) -> &Retry {
         &self.inner.retry
     }
@@ -366,6 +368,16 @@ impl Vault {
         }
     }
 
+    /// Whether the store keeps what is deleted or overwritten as older versions, as it has done with
+    /// the manifest of this backup.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn keeps_versions(&self, name: &BackupName) -> Result<bool, Error> {
+        let found = self.head(&name.manifest_file()).await?;
+        Ok(found.and_then(|meta| meta.version).is_some_and(|version| is_kept(&version)))
+    }
+
     /// Deletes an object; whether it was there. (A store that does not tell says it was.)
     pub(crate) async fn delete(&self, object: &str) -> Result<bool, Error> {
         let path = object_path(object);
@@ -478,6 +490,12 @@ impl Vault {
 /// A tag, which a listing may spell without the quotes that stand around it elsewhere.
 fn tag(etag: &str) -> &str {
     etag.trim_matches('"')
+}
+
+/// Whether a store that names a version so keeps it when another comes. S3 calls one `null` that it
+/// does not.
+pub(crate) fn is_kept(version: &str) -> bool {
+    version != "null"
 }
 
 fn is_not_found(error: &object_store::Error) -> bool {

@@ -51,6 +51,8 @@ struct InVault {
     unclaimed: Vec<String>,
     /// Shipped logs that no backup needs any more.
     logs: Dropped,
+    /// Whether the store keeps what was removed as older versions.
+    keeps_versions: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -183,6 +185,7 @@ impl InVault {
             recent,
             unclaimed: report.leftovers.unclaimed.iter().map(|one| one.object.clone()).collect(),
             logs: report.logs.clone(),
+            keeps_versions: report.keeps_versions,
         }
     }
 
@@ -217,6 +220,12 @@ impl InVault {
             let objects = units::many(objects, "object");
             let _ =
                 writeln!(text, "{removes} {objects} of shipped logs ({size}) that no backup needs");
+        }
+        if self.keeps_versions {
+            text.push_str(
+                "what was removed stays in the store as older versions, as long as its lock and \
+                 its own rules say\n",
+            );
         }
         let number = |step| self.backups.iter().filter(|backup| backup.step == step).count() as u64;
         let _ = writeln!(
@@ -290,6 +299,7 @@ mod tests {
                 recent: vec![left("neo4j-backup-20261124-085900.claim.json", 30)],
                 unclaimed: vec!["notes.txt".to_owned()],
                 logs: Dropped { objects: 240, bytes: 9 << 20, timelines: vec!["000001".into()] },
+                keeps_versions: !dry_run,
             }],
             absent: None,
         }

@@ -64,7 +64,7 @@ impl World {
 }
 
 /// What was found by the checks of a name: outcomes, and details.
-fn found(document: &Value, name: &str) -> Vec<(String, String)> {
+pub(crate) fn found(document: &Value, name: &str) -> Vec<(String, String)> {
     let checks = document["checks"].as_array().unwrap().iter();
     let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
     checks
@@ -75,7 +75,7 @@ fn found(document: &Value, name: &str) -> Vec<(String, String)> {
 
 /// The one check of a name.
 #[track_caller]
-fn one(document: &Value, name: &str) -> (String, String) {
+pub(crate) fn one(document: &Value, name: &str) -> (String, String) {
     let mut found = found(document, name);
     assert_eq!(found.len(), 1, "{name}: {document:#}");
     found.remove(0)

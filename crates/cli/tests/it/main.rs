@@ -15,6 +15,7 @@ mod faults;
 mod homes;
 mod interrupts;
 mod keys;
+mod locked;
 mod logical;
 mod physical;
 mod proxy;

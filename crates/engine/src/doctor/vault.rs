@@ -30,26 +30,36 @@ pub async fn try_immutability(region: &RegionConfig, diagnosis: &mut Diagnosis) 
         Ok(tried) => tried,
         Err(error) => return diagnosis.failed("immutability", &error),
     };
+    let kept = if tried.erase.is_some() {
+        "it is done, and what was there is kept as an older version"
+    } else {
+        "what was there is kept as an older version; see to it that these credentials may not \
+         delete versions"
+    };
     for (name, attempt) in [("overwriting", &tried.overwrite), ("deleting", &tried.delete)] {
-        let (outcome, detail) = match attempt {
-            Attempt::Refused(reason) => (Outcome::Good, format!("the store refuses it: {reason}")),
-            Attempt::KeptAsVersion => (
-                Outcome::Good,
-                "what was there is kept as an older version; see to it that these credentials may \
-                 not delete versions"
-                    .to_owned(),
-            ),
-            Attempt::Lost => (
-                Outcome::Failed,
-                "the credentials that write backups can take them away: see \
-                 docs/guides/immutability.md"
-                    .to_owned(),
-            ),
-        };
-        diagnosis.add(name, outcome, detail);
+        let lost = "the credentials that write backups can take them away: see \
+                    docs/guides/immutability.md";
+        diagnosis.attempt(name, attempt, kept, lost);
+    }
+    if let Some(erase) = &tried.erase {
+        let lost = "the credentials that write backups can delete what the store keeps, for good: \
+                    lock the bucket (Object Lock), or take s3:DeleteObjectVersion and \
+                    s3:BypassGovernanceRetention from them, see docs/guides/immutability.md";
+        diagnosis.attempt("deleting the older version", erase, "it is still there", lost);
     }
     if let Some(object) = tried.left {
         diagnosis.good("what was tried on", format!("{object} stays until prune removes it"));
+    }
+}
+
+impl Diagnosis {
+    /// Tells what became of a try to take something away.
+    fn attempt(&mut self, name: &'static str, attempt: &Attempt, kept: &str, lost: &str) {
+        match attempt {
+            Attempt::Refused(reason) => self.good(name, format!("the store refuses it: {reason}")),
+            Attempt::KeptAsVersion => self.good(name, kept),
+            Attempt::Lost => self.add(name, Outcome::Failed, lost),
+        }
     }
 }
 

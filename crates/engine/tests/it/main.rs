@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod buckets;
 mod config_backup;
 mod prune;
 #[allow(dead_code, reason = "shared with the vault's tests, which use all of it")]

@@ -10,4 +10,5 @@ mod folder;
 mod http;
 mod keys;
 mod race;
+mod s3;
 mod support;
