@@ -60,7 +60,7 @@ pub(crate) enum Name {
     Restore,
     /// Physical backup and restore against `neo4j-admin database dump` and `load`
     Physical,
-    /// Log shipping: what it costs the writers, and how much would be lost
+    /// Log shipping and physical backup: what they cost the writers, and how much would be lost
     Ship,
     /// Peak memory of backup and restore, at 1 and 10 times the data
     Memory,

@@ -1,4 +1,5 @@
-//! Log shipping: what it costs the writers of a server, and how much would be lost at any moment.
+//! Log shipping: what it costs the writers of a server, and a backup beside them, and how much would
+//! be lost at any moment.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -40,7 +41,8 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     write(&server, None, WARM_UP).await?;
     child::run(&mut shipping(bench, &server, &vault, &["--once"])).await?;
 
-    let (mut ratios, mut rates, mut slowest) = (Vec::new(), Vec::new(), Vec::new());
+    let backups = scratch.path().join("backups");
+    let (mut ratios, mut paces) = (Vec::new(), Vec::new());
     for round in 0..bench.rounds() {
         // Now the one is first, now the other: a server goes on getting faster for a while.
         let (alone, shipped) = if round % 2 == 0 {
@@ -49,10 +51,13 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
             let shipped = beside(bench, &server, &vault).await?;
             (alone(&server).await?, shipped)
         };
-        eprintln!("  {:.0} transactions a second, {:.0} with a shipper", alone.rate, shipped.rate);
+        let backed_up = under_backup(bench, &server, &backups).await?;
+        eprintln!(
+            "  {:.0} transactions a second, {:.0} with a shipper, {:.0} under backup",
+            alone.rate, shipped.rate, backed_up.rate
+        );
         ratios.push(shipped.rate / alone.rate);
-        rates.push((alone.rate, shipped.rate));
-        slowest.push((alone.p99, shipped.p99));
+        paces.push([alone, shipped, backed_up]);
     }
 
     let shipper = Shipper::start(bench, &server, &vault).await?;
@@ -73,30 +78,23 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     }
     ensure!(!losses.is_empty(), "nothing was written");
 
-    let middle = |of: &[(f64, f64)]| {
-        let (alone, shipped) = of.iter().copied().unzip::<_, _, Vec<f64>, Vec<f64>>();
-        (median(alone), median(shipped))
-    };
-    let (rate, p99) = (middle(&rates), middle(&slowest));
+    let rows = ["alone", "with a shipper", "under one backup after another"];
+    let rows = rows.iter().enumerate().map(|(index, name)| {
+        let of =
+            |pick: fn(&Pace) -> f64| median(paces.iter().map(|pace| pick(&pace[index])).collect());
+        let (rate, p99) = (of(|pace| pace.rate), of(|pace| pace.p99));
+        vec![(*name).to_owned(), format!("{rate:.0}"), format!("{:.1} ms", p99 * 1e3)]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
     let mut section = Section::default();
     section.say(format!(
         "Neo4j {}. {WRITERS} writers create a node in each transaction, as fast as they are \
-         answered, for {} s alone and for {} s beside `lifeboat ship` with its interval of a second.",
+         answered, for {} s each: alone, beside `lifeboat ship` with its interval of a second, and while `lifeboat \
+         backup --method physical` is run again and again.",
         Line::Lts.version(),
-        TURN.as_secs(),
         TURN.as_secs()
     ));
-    section.table(
-        &["", "transactions a second", "99 % answered within"],
-        &[
-            vec!["alone".to_owned(), format!("{:.0}", rate.0), format!("{:.1} ms", p99.0 * 1e3)],
-            vec![
-                "with a shipper".to_owned(),
-                format!("{:.0}", rate.1),
-                format!("{:.1} ms", p99.1 * 1e3),
-            ],
-        ],
-    );
+    section.table(&["", "transactions a second", "99 % answered within"], &rows);
     section.say(format!(
         "What would be lost: the time from a transaction's answer until it was in the vault (a \
          folder), for each of {} at {RATE} a second: median {:.2} s, 99 % {:.2} s, most {:.2} s. The \
@@ -125,6 +123,24 @@ async fn beside(bench: &Bench, server: &Neo4j, vault: &Path) -> anyhow::Result<P
     let pace = Pace::of(&write(server, None, TURN).await?);
     shipper.stop().await?;
     Ok(pace)
+}
+
+/// A turn of the writers while one physical backup follows the other.
+async fn under_backup(bench: &Bench, server: &Neo4j, vault: &Path) -> anyhow::Result<Pace> {
+    let again_and_again = async {
+        loop {
+            let mut backup =
+                bench.lifeboat(Some(server), vault, &["backup", "--method", "physical"]);
+            backup.arg("--neo4j-home").arg(server.home());
+            if let Err(error) = child::run(&mut backup).await {
+                return error;
+            }
+        }
+    };
+    tokio::select! {
+        written = write(server, None, TURN) => Ok(Pace::of(&written?)),
+        error = again_and_again => Err(error),
+    }
 }
 
 fn shipping(
