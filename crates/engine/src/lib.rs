@@ -47,7 +47,8 @@ pub struct Target {
 }
 
 impl Target {
-    fn source(&self) -> Source {
+    /// The graph in it, as it is read: by a few streams at once.
+    pub fn source(&self) -> Source {
         Source { config: self.config.clone(), database: self.database.clone(), threads: threads() }
     }
 }

@@ -89,22 +89,30 @@ pub async fn drill(
     let plan = run::plan(world, runbook, &begun, cancel).await?;
     begun.predicted = plan.predicted_ms.map(Duration::from_millis);
     let ran = run::run(world, runbook, begun, observer, cancel).await?;
+    conclude(world, ran, cancel).await
+}
+
+/// What follows a drill's run, begun or resumed: measures, records what it found, and at its end keeps
+/// the report and removes what the drill made.
+///
+/// # Errors
+/// When the vaults cannot be written, or something cannot be removed.
+pub async fn conclude(world: &mut World, ran: Ran, cancel: &CancellationToken) -> Result<Drilled> {
     let measured = Measured::of(world, &ran.state)?;
+    let drilling = ran.state.drill.as_ref();
     let finished = matches!(ran.ending, Ending::Finished(_));
     if finished || matches!(ran.ending, Ending::Failed(_)) {
-        let owner = options.owner.as_deref().unwrap_or("nobody yet");
+        let owner = drilling.and_then(|drill| drill.owner.as_deref()).unwrap_or("nobody yet");
         for text in issues::found_by(&measured) {
             issues::add(world, Some(&ran.run), &text, owner).await?;
         }
     }
+    let keep = drilling.is_some_and(|drill| drill.keep);
     if finished {
         Report::of(world, &ran.run).await?.keep(world).await?;
     }
-    let cleaned = if finished && !options.keep {
-        Some(cleanup(world, &ran.run, cancel).await?)
-    } else {
-        None
-    };
+    let cleaned =
+        if finished && !keep { Some(cleanup(world, &ran.run, cancel).await?) } else { None };
     Ok(Drilled { missed: measured.missed(), ran, measured, cleaned })
 }
 
@@ -143,7 +151,8 @@ async fn prepare(
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let id = format!("{}-{}-{}", runbook.name, declared.strftime("%Y%m%d"), &unique[..4]);
     let expires = declared.checked_add(ttl).unwrap_or(declared);
-    world.drill = Some(Drilling { id, expires, keep: options.keep });
+    let (keep, owner) = (options.keep, options.owner.clone());
+    world.drill = Some(Drilling { id, expires, keep, owner });
     Ok(RunOptions {
         inputs: all,
         declared: Some(declared),

@@ -33,6 +33,9 @@ pub struct Drilling {
     /// They stay until then, although the drill is at its end.
     #[serde(default)]
     pub keep: bool,
+    /// Who looks after what it finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// The settings, and all that is reached through them.

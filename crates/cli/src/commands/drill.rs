@@ -4,7 +4,7 @@ use lifeboat::ExitCode;
 use lifeboat_runbook::drill::{Cleaned, DrillOptions, Drilled, Left, cleanup, drill, left};
 use lifeboat_runbook::journal::Outcome;
 use lifeboat_runbook::report::{Kept, Report, Trend};
-use lifeboat_runbook::{Ending, World, find, issues};
+use lifeboat_runbook::{Ending, Runbook, World, find, issues};
 
 use super::runbook::{Teller, code, inputs, world};
 use super::{Running, Session};
@@ -39,7 +39,18 @@ async fn begin(session: &Session, mut world: World, args: DrillRunArgs) -> Resul
     let running = session.begin(Work::Runbook)?;
     let teller = Teller::new(session.output, true);
     let work = drill(&mut world, &runbook, &options, &teller, &running.cancel);
-    let Drilled { ran, measured, missed, cleaned } = Box::pin(work).await?;
+    let drilled = Box::pin(work).await?;
+    told(session, &running, &runbook, &drilled)
+}
+
+/// Tells how a drill went.
+pub(super) fn told(
+    session: &Session,
+    running: &Running,
+    runbook: &Runbook,
+    drilled: &Drilled,
+) -> Result<ExitCode> {
+    let Drilled { ran, measured, missed, cleaned } = drilled;
     if session.output.json {
         session.output.message(&serde_json::json!({
             "message_type": "summary",
@@ -49,15 +60,15 @@ async fn begin(session: &Session, mut world: World, args: DrillRunArgs) -> Resul
             "cleaned": cleaned,
         }))?;
     } else {
-        session.output.report(&view::ended_text(&runbook, &ran))?;
-        session.output.report(&view::measured_text(&measured, &missed))?;
-        if let Some(cleaned) = &cleaned {
+        session.output.report(&view::ended_text(runbook, ran))?;
+        session.output.report(&view::measured_text(measured, missed))?;
+        if let Some(cleaned) = cleaned {
             session.output.report(&view::cleaned_text(cleaned))?;
         } else if let Some(drill) = &ran.state.drill {
             session.output.report(&view::stays_text(&ran.run, drill.expires))?;
         }
     }
-    Ok(verdict(&running, &ran.ending, &missed, cleaned.as_ref()))
+    Ok(verdict(running, &ran.ending, missed, cleaned.as_ref()))
 }
 
 fn verdict(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use lifeboat::ExitCode;
 use lifeboat_runbook::document::Step;
+use lifeboat_runbook::drill::conclude;
 use lifeboat_runbook::journal::{Outcome, Record};
 use lifeboat_runbook::{
     Ending, Error, Observer, Ran, RunOptions, Runbook, World, abort, approve, find, library, plan,
@@ -13,7 +14,7 @@ use lifeboat_runbook::{
 };
 use lifeboat_service::alerts::messenger::Announcer;
 
-use super::{Running, Session};
+use super::{Running, Session, drill};
 use crate::args::{
     InputArgs, RunbookAbortArgs, RunbookApproveArgs, RunbookCommand, RunbookEjectArgs,
     RunbookPlanArgs, RunbookResumeArgs, RunbookRunArgs, RunbookStatusArgs,
@@ -156,6 +157,10 @@ async fn go_on(session: &Session, mut world: World, args: RunbookResumeArgs) -> 
     let ran = resume(&world, run, &teller, &running.cancel).await?;
     let runbook =
         Runbook::parse(&ran.state.runbook, run, &ran.state.source).map_err(Error::from)?;
+    if ran.state.drill.is_some() {
+        let drilled = Box::pin(conclude(&mut world, ran, &running.cancel)).await?;
+        return drill::told(session, &running, &runbook, &drilled);
+    }
     finish(session, &running, &runbook, &ran)
 }
 

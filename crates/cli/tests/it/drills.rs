@@ -101,9 +101,14 @@ async fn what_a_runbook_takes_for_granted_is_made_first() {
     std::fs::write(folder.join("ready"), "").unwrap();
     let resumed = run(folder, &["runbook", "resume", &id]).await.code(0);
     assert!(resumed.stdout.contains("what the drill needs stands"), "{resumed:?}");
-    assert_eq!(story(folder), ["making", "making", "working"]);
+    // A drill that was resumed ends as any other: it keeps a report, and what it made goes.
+    assert_eq!(story(folder), ["making", "making", "working", "removed"]);
+    assert!(resumed.stdout.contains(&format!("cleaned up after {id}")), "{resumed:?}");
+    let report = run(folder, &["drill", "report", &id]).await.code(0);
+    assert!(report.stdout.contains("Needy"), "{report:?}");
+    let left = run(folder, &["drill", "cleanup"]).await.code(0);
+    assert!(left.stdout.contains("no drill has left anything"), "{left:?}");
     // A run that is no drill makes nothing.
-    run(folder, &["drill", "cleanup"]).await.code(0);
     run(folder, &["runbook", "run", "needy"]).await.code(0);
     assert_eq!(story(folder)[3..], ["removed", "working"]);
 }

@@ -22,6 +22,19 @@ until = "{steps.choose.until}"
 id = "verify"
 kind = "verify"
 environment = "primary"
+fingerprint = "{steps.restore.fingerprint}"
+"#;
+
+/// Looks whether a graph is still what it was.
+const LOOK: &str = r#"
+title = "Look"
+[inputs.fingerprint]
+kind = "text"
+[[step]]
+id = "verify"
+kind = "verify"
+environment = "primary"
+fingerprint = "{inputs.fingerprint}"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +89,20 @@ async fn a_runbook_puts_a_logical_backup_back() {
     assert!(shown.stdout.contains("Wrong"), "{shown:?}");
     let plan = run(&["runbook", "plan", "back.toml"]).await.code(0);
     assert!(plan.stdout.contains("whole can be restored over"), "{plan:?}");
+
+    // The graph is compared as a whole, and one node more is another graph.
+    let fingerprint = outputs("restore", "fingerprint");
+    assert_eq!(
+        outputs("verify", "checks"),
+        format!("fingerprint: {}", fingerprint.as_str().unwrap())
+    );
+    std::fs::write(folder.join("look.toml"), LOOK).unwrap();
+    let wanted = format!("fingerprint={}", fingerprint.as_str().unwrap());
+    let look = ["runbook", "run", "look.toml", "--input", &wanted];
+    run(&look).await.code(0);
+    database.create("More", 1).await;
+    let ran = run(&look).await.code(1);
+    assert!(format!("{ran:?}").contains("so it was changed since, or is another"), "{ran:?}");
 
     let id = summary["run"].as_str().unwrap();
     let report = run(&["drill", "report", id, "--json"]).await.code(0).document();

@@ -33,6 +33,7 @@ async fn begin(world: &World, run: &str, environment: &str, drill: Option<(i64, 
             id: run.to_owned(),
             expires: at(expires),
             keep,
+            owner: None,
         }),
         predicted_ms: None,
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::Progress;
-use lifeboat::format::{BackupName, Compression, Manifest, Method};
+use lifeboat::format::{BackupName, Compression, DatabaseSection, Manifest, Method};
 use lifeboat::physical_restore::{HomeRestoreOptions, Start, own_end, plan_home, restore_home};
 use lifeboat::restore::{RestoreOptions, restore};
 use lifeboat::select::{Selector, select};
@@ -143,6 +143,9 @@ impl RestoreDatabase {
         if let Some(kept) = report.safety {
             outputs.insert("kept".to_owned(), kept.display().to_string());
         }
+        let proven = report.proof.fingerprinted;
+        let database = report.manifest.database.as_ref().filter(|_| proven);
+        outputs.extend(database.and_then(fingerprint));
         Ok(outputs)
     }
 
@@ -161,6 +164,7 @@ impl RestoreDatabase {
         if let Some(safety) = report.safety {
             outputs.insert("kept".to_owned(), safety.to_string());
         }
+        outputs.extend(fingerprint(&report.restored));
         Ok(outputs)
     }
 }
@@ -168,6 +172,12 @@ impl RestoreDatabase {
 /// How long each part took.
 fn steps(steps: &[(&'static str, Duration)]) -> Outputs {
     Outputs::from([(predict::PARTS.to_owned(), predict::words(steps))])
+}
+
+/// The graph's fingerprint, which a later step can compare with.
+fn fingerprint(database: &DatabaseSection) -> Option<(String, String)> {
+    let found = database.fingerprint.as_ref()?;
+    Some(("fingerprint".to_owned(), found.graph.clone()))
 }
 
 #[async_trait]
@@ -186,12 +196,14 @@ impl Action for RestoreDatabase {
     }
 
     /// `last-tx`: the last transaction, of a physical restore; `kept`: where what was there is kept;
+    /// `fingerprint`: that of the graph, when it was compared with the backup's;
     /// `parts`: how long each part took; `log-bytes`: how much log in the vault was replayed, of a
     /// physical restore.
     fn outputs(&self) -> &'static [(&'static str, Kind)] {
         &[
             ("last-tx", Kind::Number),
             ("kept", Kind::Text),
+            ("fingerprint", Kind::Text),
             (predict::PARTS, Kind::Text),
             (predict::LOG_BYTES, Kind::Number),
         ]

@@ -1,9 +1,12 @@
 //! `verify`: the database answers and is what it should be, and the application works.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lifeboat::bolt::Value;
+use lifeboat::neo4j::logical::fingerprint;
+use lifeboat::{Progress, Target};
 use serde::Deserialize;
 
 use crate::action::{Action, Context, Field, Finding, Outputs};
@@ -22,6 +25,9 @@ pub(crate) struct Verify {
     /// Also what its `health` says of the application; else the database alone.
     #[serde(default)]
     application: bool,
+    /// The fingerprint that the graph must have, for which all of it is read; of an empty text, any.
+    #[serde(default)]
+    fingerprint: Template,
 }
 
 #[async_trait]
@@ -39,7 +45,10 @@ impl Action for Verify {
     }
 
     fn fields(&self) -> Vec<Field<'_>> {
-        vec![Field::new("environment", &self.environment, Kind::Environment)]
+        vec![
+            Field::new("environment", &self.environment, Kind::Environment),
+            Field::new("fingerprint", &self.fingerprint, Kind::Text),
+        ]
     }
 
     /// `nodes`, `relationships`: how many there are; `checks`: what was found.
@@ -50,6 +59,10 @@ impl Action for Verify {
     fn describe(&self, cx: &Context<'_>) -> Vec<String> {
         let name = self.environment.show(cx.values);
         let mut all = vec![format!("ask the database of {name}, and count what it holds")];
+        let wanted = self.fingerprint.show(cx.values);
+        if !wanted.is_empty() {
+            all.push(format!("read the whole graph, and compare its fingerprint with {wanted}"));
+        }
         for invariant in &cx.world.config.verify.invariants {
             all.push(format!("check the invariant {:?}", invariant.name));
         }
@@ -85,12 +98,17 @@ impl Action for Verify {
 
     async fn run(&self, cx: &Context<'_>) -> Result<Outputs, StepError> {
         let name = cx.value(&self.environment, Kind::Environment)?;
+        let wanted = cx.value(&self.fingerprint, Kind::Text)?;
         let mut checks = Vec::new();
         let work = async {
             cx.world.wait_for_database(&name, PATIENCE).await?;
             let nodes = count(cx, &name, "MATCH (n) RETURN count(n)").await?;
             let relationships = count(cx, &name, "MATCH ()-[r]->() RETURN count(r)").await?;
             let target = cx.world.target(&name)?;
+            if !wanted.is_empty() {
+                compare(&target, &name, &wanted).await?;
+                checks.push(format!("fingerprint: {wanted}"));
+            }
             for invariant in &cx.world.config.verify.invariants {
                 let found = lifeboat::trial::holds(&target, invariant).await?;
                 checks.push(format!("{}: {found}", invariant.name));
@@ -116,6 +134,20 @@ impl Action for Verify {
             ("checks".to_owned(), checks.join("; ")),
         ]))
     }
+}
+
+/// Reads the whole graph, and compares its fingerprint.
+async fn compare(target: &Target, name: &str, wanted: &str) -> Result<(), StepError> {
+    let progress = Arc::new(Progress::default());
+    let found = fingerprint(&target.source(), &progress).await.map_err(lifeboat::Error::from)?;
+    let found = found.fingerprint.map(|found| found.graph).unwrap_or_default();
+    if found == wanted {
+        return Ok(());
+    }
+    Err(StepError::Condition {
+        what: format!("the graph of the environment {name} has the fingerprint {wanted}"),
+        found: format!("it has {found}, so it was changed since, or is another"),
+    })
 }
 
 /// How many there are, by the counts that the server keeps.

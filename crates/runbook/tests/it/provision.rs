@@ -117,7 +117,7 @@ async fn resources_are_made_once_and_removed_when_nobody_needs_them() {
 
 #[tokio::test]
 async fn a_tofu_that_is_interrupted_gives_its_lock_back() {
-    let Some(tofu) = tofu() else { return };
+    let Some(tofu) = TOFU.built_or_told().unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
     let world = world(folder.path(), &tofu);
     let templates = folder.path().join("templates");
