@@ -233,3 +233,37 @@ async fn signing_begins_and_its_key_is_changed() {
     }
     assert_eq!(world.intact().await, 2);
 }
+
+#[tokio::test]
+async fn a_passphrase_does_without_keys() {
+    const PHRASE: &str = "correct horse battery staple";
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path();
+    let settings = "[vault.primary]\nurl = \"vault/neo4j-backups\"\n[config_backup]\n\
+                    include = [\"app.toml\"]\n[encryption]\npassphrase_file = \"phrase\"\n";
+    for vault in ["neo4j-backups", "config-backups"] {
+        fs::create_dir_all(folder.join("vault").join(vault)).unwrap();
+    }
+    let phrase = |text: &str| fs::write(folder.join("phrase"), text).unwrap();
+    fs::write(folder.join("lifeboat.toml"), settings).unwrap();
+    fs::write(folder.join("app.toml"), "level = 1\n").unwrap();
+    phrase(PHRASE);
+    let made = run(folder, &["backup", "config", "--name", "first"]).await.code(0);
+    keeps_secret(&made, &[PHRASE.to_owned()]);
+    run(folder, &["verify", "first"]).await.code(0);
+
+    // age asks for it at a terminal, which `script` makes.
+    let line = "(sleep 1; cat phrase; echo) | \
+                script -qec 'age -d -o plain vault/config-backups/first.tar.zst.age' /dev/null";
+    tool(folder, "sh", &["-c", line]);
+    let listed = tool(folder, "tar", &["-tf", "plain"]);
+    assert!(listed.ends_with("app.toml"), "{listed}");
+
+    // With another one nothing is opened, and nothing is told of either.
+    phrase("incorrect horse");
+    let refused = run(folder, &["verify", "first"]).await.code(12);
+    keeps_secret(&refused, &[PHRASE.to_owned(), "incorrect horse".to_owned()]);
+    refused.says("none of the keys that are set opens it");
+    run(folder, &["restore", "config", "first", "--to", "out"]).await.code(12);
+    assert!(!folder.join("out").exists());
+}

@@ -114,6 +114,53 @@ async fn a_run_that_failed_is_given_up_and_undone() {
     assert!(status.stdout.contains("undone"), "{status:?}");
 }
 
+/// Its third step fails, and says what then.
+const BREAKING: &str = r#"
+title = "Breaking"
+[[step]]
+id = "one"
+kind = "command"
+command = ["sh", "-c", "echo one >> story"]
+undo = ["sh", "-c", "echo not one >> story"]
+[[step]]
+id = "two"
+kind = "command"
+command = ["sh", "-c", "echo two >> story"]
+undo = ["sh", "-c", "echo not two >> story"]
+[[step]]
+id = "break"
+kind = "command"
+command = ["false"]
+on_error = "THEN"
+[[step]]
+id = "end"
+kind = "command"
+command = ["sh", "-c", "echo end >> story"]
+"#;
+
+#[tokio::test]
+async fn a_step_that_fails_has_all_undone_or_nothing_stopped() {
+    for (then, code, end, written) in [
+        ("undo", 1, "undone", &["one", "two", "not two", "not one"][..]),
+        ("continue", 3, "incomplete", &["one", "two", "end"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let run = |args: &[&str]| Ran::of(command(folder, args, "0"));
+        std::fs::create_dir_all(folder.join("books")).unwrap();
+        let path = folder.join("books/breaking.toml");
+        std::fs::write(path, BREAKING.replace("THEN", then)).unwrap();
+        let shown = run(&["runbook", "show", "breaking"]).await.code(0).stdout;
+        assert!(shown.contains("Breaking") && shown.contains("break"), "{shown}");
+        let ran = run(&["runbook", "run", "breaking"]).await.code(code);
+        assert_eq!(story(folder), written, "{ran:?}");
+        assert!(ran.stdout.contains(end), "{ran:?}");
+        // That is its end, and there is nothing to go on with.
+        let id = run_in(folder).await;
+        run(&["runbook", "resume", &id]).await.code(13).says("is at its end");
+    }
+}
+
 #[tokio::test]
 async fn a_built_in_runbook_is_taken_out_and_the_handbook_is_printed() {
     let folder = tempfile::tempdir().unwrap();
