@@ -158,10 +158,12 @@ async fn fill(
     let reader = tokio::task::spawn_blocking(move || copy_store(&layout, &frames, sender, &shared));
     let name = writer.name().clone();
     let storing = store(&name, options.compression, pieces, writer);
-    // A server that was just started takes a second or two for its first answers. When the vault or
-    // the server fails, the reader only sees that its pieces are no longer taken.
-    let (server, finished) = tokio::try_join!(About::find(options), storing)?;
-    let copied = reader.await.map_err(|panic| Error::Internal(panic.to_string()))??;
+    // A server that was just started takes a second or two for its first answers.
+    let asked_and_stored = tokio::try_join!(About::find(options), storing);
+    let copied = reader.await.map_err(|panic| Error::Internal(panic.to_string()))?;
+    // When the vault or the server fails, the reader only sees that its pieces are no longer taken.
+    let (server, finished) = asked_and_stored?;
+    let copied = copied?;
     tracing::info!(passes = copied.passes, clones = copied.cloned, "the store is copied");
     let section = describe(options, server, copied, progress).await?;
     Ok(Manifest {

@@ -322,7 +322,7 @@ async fn carry_out(
                 vault.unmark(name).await?;
             }
             Step::Remove => {
-                report.keeps_versions |= vault.keeps_versions(name).await?;
+                report.keeps_versions = report.keeps_versions || vault.keeps_versions(name).await?;
                 if !vault.remove_marked(name, long_ago).await? {
                     pruned.step = Step::Keep;
                     "it has changed since it was marked".clone_into(&mut pruned.reason);

@@ -27,23 +27,20 @@ pub async fn at_once(connection: &mut Connection, run: &RunOptions) -> Result<Co
 fn read(answer: &[Value]) -> Option<Counts> {
     let [data] = answer else { return None };
     let mut counts = Counts::default();
-    for node in data.get("nodes")?.as_list()? {
-        let count = node.get("count")?.as_int()?.unsigned_abs();
-        match node.get("label") {
-            None => counts.nodes = count,
-            // A name that nothing bears any more is kept by the server.
-            Some(_) if count == 0 => {}
-            Some(label) => drop(counts.labels.insert(label.as_str()?.to_owned(), count)),
-        }
-    }
-    for relationship in data.get("relationships")?.as_list()? {
-        let count = relationship.get("count")?.as_int()?.unsigned_abs();
-        let by_end = ["startLabel", "endLabel"].iter().any(|end| relationship.get(end).is_some());
-        match relationship.get("relationshipType") {
-            _ if by_end => {}
-            None => counts.relationships = count,
-            Some(_) if count == 0 => {}
-            Some(kind) => drop(counts.types.insert(kind.as_str()?.to_owned(), count)),
+    for (list, name, total, found) in [
+        ("nodes", "label", &mut counts.nodes, &mut counts.labels),
+        ("relationships", "relationshipType", &mut counts.relationships, &mut counts.types),
+    ] {
+        for one in data.get(list)?.as_list()? {
+            let count = one.get("count")?.as_int()?.unsigned_abs();
+            let by_end = ["startLabel", "endLabel"].iter().any(|end| one.get(end).is_some());
+            match one.get(name) {
+                _ if by_end => {}
+                None => *total = count,
+                // A name that nothing bears any more is kept by the server.
+                Some(_) if count == 0 => {}
+                Some(name) => drop(found.insert(name.as_str()?.to_owned(), count)),
+            }
         }
     }
     Some(counts)

@@ -6,7 +6,7 @@ use lifeboat_runbook::journal::Outcome;
 use lifeboat_runbook::report::{Kept, Report, Trend};
 use lifeboat_runbook::{Ending, Runbook, World, find, issues};
 
-use super::runbook::{Teller, code, inputs, world};
+use super::runbook::{Teller, code, inputs, warn_of_silent, world};
 use super::{Running, Session};
 use crate::args::{
     DrillCleanupArgs, DrillCommand, DrillIssuesArgs, DrillReportArgs, DrillRunArgs, ReportFormat,
@@ -68,6 +68,7 @@ pub(super) fn told(
             session.output.report(&view::stays_text(&ran.run, drill.expires))?;
         }
     }
+    warn_of_silent(session, ran);
     Ok(verdict(running, &ran.ending, missed, cleaned.as_ref()))
 }
 

@@ -204,10 +204,15 @@ fn finish(session: &Session, running: &Running, runbook: &Runbook, ran: &Ran) ->
     } else {
         session.output.report(&view::ended_text(runbook, ran))?;
     }
+    warn_of_silent(session, ran);
+    Ok(code(running, &ran.ending))
+}
+
+/// Says where the journal of a run could not be written.
+pub(super) fn warn_of_silent(session: &Session, ran: &Ran) {
     for why in &ran.silent {
         session.output.warn(&format!("the journal is not everywhere: {why}"));
     }
-    Ok(code(running, &ran.ending))
 }
 
 /// The exit code that tells of how a run ended.
