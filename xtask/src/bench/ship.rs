@@ -89,8 +89,8 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let mut section = Section::default();
     section.say(format!(
         "Neo4j {}. {WRITERS} writers create a node in each transaction, as fast as they are \
-         answered, for {} s each: alone, beside `lifeboat ship` with its interval of a second, and while `lifeboat \
-         backup --method physical` is run again and again.",
+         answered, for {} s each: alone, beside `lifeboat ship` with its interval of a second, and \
+         while `lifeboat backup --method physical` is run again and again.",
         Line::Lts.version(),
         TURN.as_secs()
     ));

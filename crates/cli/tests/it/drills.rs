@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::runbooks::story;
 use crate::support::{Ran, lifeboat};
 
 const SETTINGS: &str = r#"
@@ -73,11 +74,6 @@ fn command(folder: &Path, args: &[&str]) -> tokio::process::Command {
 
 async fn run(folder: &Path, args: &[&str]) -> Ran {
     Ran::of(command(folder, args)).await
-}
-
-fn story(folder: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.join("story")).unwrap_or_default();
-    text.lines().map(ToOwned::to_owned).collect()
 }
 
 /// The id of the only run.

@@ -48,7 +48,8 @@ fn command(folder: &Path, args: &[&str], seconds: &str) -> Command {
     command
 }
 
-fn story(folder: &Path) -> Vec<String> {
+/// What the steps have written, line by line.
+pub(crate) fn story(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join("story")).unwrap_or_default();
     text.lines().map(ToOwned::to_owned).collect()
 }

@@ -26,13 +26,6 @@ pub(super) struct Request<'a> {
     pub(super) headers: Vec<(&'static str, String)>,
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Every byte that is not plain as `%XX`.
 pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut text, byte| {
@@ -67,7 +60,7 @@ pub(super) async fn send(port: u16, request: Request<'_>, body: &str) -> Result<
     let Request { method, service, path, query, mut headers } = request;
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let day = &time[..8];
-    let content = hex(sha256(body).as_ref());
+    let content = hex::encode(sha256(body));
     headers.extend([
         ("host", format!("127.0.0.1:{port}")),
         ("x-amz-checksum-sha256", BASE64.encode(sha256(body))),
@@ -81,12 +74,12 @@ pub(super) async fn send(port: u16, request: Request<'_>, body: &str) -> Result<
     let scope = format!("{day}/{REGION}/{service}/aws4_request");
     let canonical =
         format!("{method}\n/{path}\n{query}\n{}\n\n{names}\n{content}", lines.join("\n"));
-    let canonical = hex(sha256(&canonical).as_ref());
+    let canonical = hex::encode(sha256(&canonical));
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical}");
     let key = [day, REGION, service, "aws4_request"]
         .iter()
         .fold(format!("AWS4{}", root().secret).into_bytes(), |key, part| mac(&key, part));
-    let signature = hex(&mac(&key, &text));
+    let signature = hex::encode(mac(&key, &text));
     let request = format!(
         "{method} /{path}?{query} HTTP/1.1\r\n{}\r\n\
          authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, \
