@@ -77,6 +77,12 @@ impl Cells {
         self.multiline = false;
     }
 
+    /// The text of a column.
+    pub(super) fn of(&self, column: usize) -> &[u8] {
+        let start = column.checked_sub(1).map_or(0, |before| self.columns[before].2);
+        &self.text[start..self.columns[column].2]
+    }
+
     pub(super) fn quoted(&mut self, text: &str) {
         self.text.push(b'"');
         for (index, part) in text.split('"').enumerate() {

@@ -15,8 +15,12 @@ use crate::error::{Error, Result};
 use crate::logical::Payload;
 use crate::progress::{Phase, Progress};
 
-/// Shapes that get files of their own; what comes in yet another shape goes over Bolt.
-const SHAPES: usize = 400;
+/// Groups at most; what fits into none of them goes over Bolt.
+const GROUPS: usize = 400;
+/// Columns of a group at most: a row has a comma for each that stands before its last cell.
+const COLUMNS: usize = 64;
+/// Shapes whose place is remembered; for more it is found again each time.
+const SHAPES: usize = 10_000;
 /// Bytes that one file collects before they are written.
 const BUFFER: usize = 256 << 10;
 /// The importer's own default.
@@ -31,7 +35,7 @@ const MULTILINE_PART: usize = READ_BUFFER / 2;
 pub(super) struct Stage {
     folder: PathBuf,
     groups: Vec<Group>,
-    by_shape: HashMap<Shape, usize>,
+    places: HashMap<Shape, Option<Arc<Place>>>,
     /// Bytes of the longest row, which the importer's buffer must hold.
     longest: usize,
     /// Lines of nodes whose properties are still to be set.
@@ -49,16 +53,36 @@ pub(super) struct Remainder {
     pub(super) lines: u64,
 }
 
+/// What a row looks like.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Shape {
-    node: bool,
-    multiline: bool,
+    kind: Kind,
     columns: Vec<(String, Column)>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    node: bool,
+    /// Has a text of several lines, for which the importer has another reader.
+    multiline: bool,
+}
+
+/// Where the rows of a shape go.
+#[derive(Debug)]
+struct Place {
+    group: usize,
+    /// The cells in the order of the group's columns: how many commas come before it, and which of
+    /// the shape's columns it is.
+    cells: Vec<(usize, usize)>,
+}
+
+/// Rows of one kind in one table: each fills the columns that it has. The importer takes its time
+/// with every file, so there are as few as the types of the columns allow.
 #[derive(Debug)]
 struct Group {
-    shape: Shape,
+    kind: Kind,
+    columns: Vec<(String, Column)>,
+    by_key: HashMap<String, usize>,
     header: PathBuf,
     /// The files with its rows, all but the last of which are full.
     parts: Vec<PathBuf>,
@@ -69,8 +93,50 @@ struct Group {
 }
 
 impl Group {
+    /// Whether a shape's columns are among these or can be added.
+    fn takes(&self, shape: &Shape) -> bool {
+        let agrees = |(key, column): &(String, Column)| match self.by_key.get(key) {
+            Some(at) => self.columns[*at].1 == *column,
+            None => true,
+        };
+        let new = shape.columns.iter().filter(|(key, _)| !self.by_key.contains_key(key)).count();
+        self.kind == shape.kind
+            && shape.columns.iter().all(agrees)
+            && (new == 0 || self.columns.is_empty() || self.columns.len() + new <= COLUMNS)
+    }
+
+    /// Adds the columns of a shape that are not there yet, and says where its cells go.
+    fn place(&mut self, shape: &Shape) -> Vec<(usize, usize)> {
+        let mut cells: Vec<(usize, usize)> = Vec::with_capacity(shape.columns.len());
+        for (cell, (key, column)) in shape.columns.iter().enumerate() {
+            let at = *self.by_key.entry(key.clone()).or_insert_with(|| {
+                self.columns.push((key.clone(), *column));
+                self.columns.len() - 1
+            });
+            cells.push((at, cell));
+        }
+        cells.sort_unstable();
+        let mut before = 0;
+        for (at, _) in &mut cells {
+            let next = *at + 1;
+            *at = next - before;
+            before = next;
+        }
+        cells
+    }
+
+    fn write_header(&self) -> io::Result<()> {
+        let fixed = if self.kind.node { ":ID,:LABEL" } else { ":START_ID,:END_ID,:TYPE" };
+        let mut text = fixed.to_owned();
+        for (key, column) in &self.columns {
+            text.extend([",", key, ":", column.name()]);
+        }
+        text.push('\n');
+        std::fs::write(&self.header, text)
+    }
+
     fn write(&mut self, row: &[u8]) -> io::Result<()> {
-        if self.shape.multiline && self.size > 0 && self.size + row.len() > MULTILINE_PART {
+        if self.kind.multiline && self.size > 0 && self.size + row.len() > MULTILINE_PART {
             self.out.flush()?;
             let part = self.parts[0].with_extension(format!("{}.csv", self.parts.len()));
             self.out = Appender::new(part.clone())?;
@@ -155,6 +221,11 @@ pub(super) async fn fill(
     Ok(stage)
 }
 
+/// The cells of what has no properties.
+fn bare() -> Cells {
+    Cells { exact: true, ..Cells::default() }
+}
+
 fn scratch(error: io::Error) -> Error {
     Error::Staging(error)
 }
@@ -169,14 +240,14 @@ impl Stage {
         let mut stage = Self {
             folder: folder.to_owned(),
             groups: Vec::new(),
-            by_shape: HashMap::new(),
+            places: HashMap::new(),
             longest: 0,
             nodes: remainder("nodes.jsonl")?,
             relationships: remainder("relationships.jsonl")?,
         };
         // Nodes whose properties come later, and relationships without any, need no other shape.
         for (node, multiline) in [(true, true), (true, false), (false, false)] {
-            stage.group(Shape { node, multiline, columns: Vec::new() })?;
+            stage.place(Shape { kind: Kind { node, multiline }, columns: Vec::new() })?;
         }
         Ok(stage)
     }
@@ -185,29 +256,40 @@ impl Stage {
         &self.folder
     }
 
-    /// The group of a shape, if there may be one.
-    fn group(&mut self, shape: Shape) -> io::Result<Option<usize>> {
-        if let Some(index) = self.by_shape.get(&shape) {
-            return Ok(Some(*index));
+    /// Where the rows of a shape go, if there is a group for them.
+    fn place(&mut self, shape: Shape) -> io::Result<Option<Arc<Place>>> {
+        if let Some(place) = self.places.get(&shape) {
+            return Ok(place.clone());
         }
+        let group = match self.groups.iter().position(|group| group.takes(&shape)) {
+            None if self.groups.len() >= GROUPS => None,
+            None => Some(self.add_group(shape.kind)?),
+            some => some,
+        };
+        let place = group.map(|group| {
+            let cells = self.groups[group].place(&shape);
+            Arc::new(Place { group, cells })
+        });
+        if self.places.len() < SHAPES {
+            self.places.insert(shape, place.clone());
+        }
+        Ok(place)
+    }
+
+    fn add_group(&mut self, kind: Kind) -> io::Result<usize> {
         let index = self.groups.len();
-        if index >= SHAPES {
-            return Ok(None);
-        }
         let data = self.folder.join(format!("{index:04}.csv"));
-        let header = self.folder.join(format!("{index:04}.header.csv"));
-        let fixed = if shape.node { ":ID,:LABEL" } else { ":START_ID,:END_ID,:TYPE" };
-        let mut text = fixed.to_owned();
-        for (key, column) in &shape.columns {
-            text.extend([",", key, ":", column.name()]);
-        }
-        text.push('\n');
-        std::fs::write(&header, text)?;
-        let out = Appender::new(data.clone())?;
-        let parts = vec![data];
-        self.groups.push(Group { shape: shape.clone(), header, parts, out, size: 0, rows: 0 });
-        self.by_shape.insert(shape, index);
-        Ok(Some(index))
+        self.groups.push(Group {
+            kind,
+            columns: Vec::new(),
+            by_key: HashMap::new(),
+            header: self.folder.join(format!("{index:04}.header.csv")),
+            out: Appender::new(data.clone())?,
+            parts: vec![data],
+            size: 0,
+            rows: 0,
+        });
+        Ok(index)
     }
 
     fn entry(&mut self, path: &str, lines: &[u8], nodes: bool, progress: &Progress) -> Result<()> {
@@ -247,25 +329,26 @@ impl Stage {
         let sayable = line.labels.iter().all(|label| !label.contains(ARRAY_DELIMITER));
         let labels = if sayable { &line.labels[..] } else { &[] };
         let labels = labels.join(&ARRAY_DELIMITER.to_string());
-        let mut head = Cells { exact: true, ..Cells::default() };
+        let mut head = bare();
         head.quoted(&labels);
-        let group = if sayable { self.shape_of(cells, true, head.multiline)? } else { None };
-        let (group, cells) = if group.is_some() {
-            (group, Some(cells))
+        let place = if sayable { self.place_of(cells, true, head.multiline)? } else { None };
+        let (place, cells) = if place.is_some() {
+            (place, Some(cells))
         } else {
-            let bare = Shape { node: true, multiline: head.multiline, columns: Vec::new() };
             self.nodes.push(text)?;
-            (self.group(bare)?, None)
+            (self.place_of(&bare(), true, head.multiline)?, None)
         };
-        let group =
-            group.ok_or_else(|| io::Error::other("no file for nodes without properties"))?;
+        let place =
+            place.ok_or_else(|| io::Error::other("no file for nodes without properties"))?;
         row.clear();
         row.extend_from_slice(line.id.to_string().as_bytes());
-        row.push(b',');
+        let mut empty = 1;
         if !labels.is_empty() {
+            row.push(b',');
             row.extend_from_slice(&head.text);
+            empty = 0;
         }
-        self.row(group, row, cells)
+        self.row(&place, row, empty, cells)
     }
 
     fn relationship(
@@ -275,46 +358,58 @@ impl Stage {
         cells: &Cells,
         row: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let mut head = Cells { exact: true, ..Cells::default() };
+        let mut head = bare();
         head.quoted(&line.kind);
-        let Some(group) = self.shape_of(cells, false, head.multiline)? else {
+        let Some(place) = self.place_of(cells, false, head.multiline)? else {
             return self.relationships.push(text);
         };
         row.clear();
         row.extend_from_slice(format!("{},{},", line.start, line.end).as_bytes());
         row.extend_from_slice(&head.text);
-        self.row(group, row, Some(cells))
+        self.row(&place, row, 0, Some(cells))
     }
 
-    /// The file for what has these cells; `None` when it must go over Bolt.
-    fn shape_of(
+    /// Where a row with these cells goes; `None` when it must go over Bolt.
+    fn place_of(
         &mut self,
         cells: &Cells,
         node: bool,
         multiline: bool,
-    ) -> io::Result<Option<usize>> {
+    ) -> io::Result<Option<Arc<Place>>> {
         if !cells.exact {
             return Ok(None);
         }
         let columns = cells.columns.iter().map(|(key, column, _)| (key.clone(), *column)).collect();
-        self.group(Shape { node, multiline: multiline || cells.multiline, columns })
+        let kind = Kind { node, multiline: multiline || cells.multiline };
+        self.place(Shape { kind, columns })
     }
 
-    fn row(&mut self, group: usize, row: &mut Vec<u8>, cells: Option<&Cells>) -> io::Result<()> {
-        let mut start = 0;
-        for (_, _, end) in cells.map_or(&[][..], |cells| &cells.columns) {
-            row.push(b',');
-            row.extend_from_slice(&cells.map_or(&[][..], |cells| &cells.text)[start..*end]);
-            start = *end;
+    /// Completes a row, of which `empty` cells are still to be written. It ends with its last cell
+    /// that is not empty: the importer takes what follows for more of a row whose last cell is empty
+    /// while the table has more columns (`CsvInputParser`, of 5.26 and 2026).
+    fn row(
+        &mut self,
+        place: &Place,
+        row: &mut Vec<u8>,
+        mut empty: usize,
+        cells: Option<&Cells>,
+    ) -> io::Result<()> {
+        if let Some(cells) = cells {
+            for (commas, cell) in &place.cells {
+                row.resize(row.len() + empty + commas, b',');
+                row.extend_from_slice(cells.of(*cell));
+                empty = 0;
+            }
         }
         row.push(b'\n');
         self.longest = self.longest.max(row.len());
-        self.groups[group].write(row)
+        self.groups[place.group].write(row)
     }
 
     fn finish(&mut self) -> io::Result<()> {
         for group in &mut self.groups {
             group.out.flush()?;
+            group.write_header()?;
         }
         self.nodes.out.flush()?;
         self.relationships.out.flush()
@@ -330,11 +425,11 @@ impl Stage {
     pub(super) fn arguments(&self) -> Vec<String> {
         let (mut arguments, mut multiline) = (Vec::new(), Vec::new());
         for group in self.groups.iter().filter(|group| group.rows > 0) {
-            let flag = if group.shape.node { "nodes" } else { "relationships" };
+            let flag = if group.kind.node { "nodes" } else { "relationships" };
             let parts: Vec<String> =
                 group.parts.iter().map(|part| part.display().to_string()).collect();
             arguments.push(format!("--{flag}={},{}", group.header.display(), parts.join(",")));
-            if group.shape.multiline {
+            if group.kind.multiline {
                 multiline.extend(parts);
             }
         }

@@ -1,5 +1,6 @@
 //! The bulk way in, on both lines.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lifeboat_bolt::Value;
@@ -7,7 +8,7 @@ use lifeboat_neo4j::Progress;
 use lifeboat_neo4j::bulk::{BulkOptions, import_graph};
 use lifeboat_testkit::codegraph::{CodeGraph, Limit};
 use lifeboat_testkit::graph::schema::Rule;
-use lifeboat_testkit::graph::{Graph, GraphSource, NodeRow};
+use lifeboat_testkit::graph::{Graph, GraphSource, NodeRow, Properties, RelRow};
 use lifeboat_testkit::oracle::assert_same;
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, zoo};
 use tokio_util::sync::CancellationToken;
@@ -52,9 +53,9 @@ async fn the_zoo_survives_the_importer_of_the_older_line() {
 }
 
 /// More than the importer reads at once, of texts in which it could take anything for the end of a
-/// row.
+/// row; and rows that fill few of many columns, and the same key with values of several types.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_texts_of_several_lines_survive_the_importer() {
+async fn texts_of_several_lines_and_rows_of_many_shapes_survive_the_importer() {
     let world = World::take().await;
     let text = "say(\"a\", \"b\"),\n\",\"\r\n1,\"\"\n,,\n".repeat(120);
     let node = |number: i64| NodeRow {
@@ -66,10 +67,34 @@ async fn many_texts_of_several_lines_survive_the_importer() {
             ("more".into(), Value::String(String::new())),
         ],
     };
-    let schema = Rule::default_lookups().to_vec();
-    let graph = Graph { nodes: (0..3_000).map(node).collect(), schema, ..Graph::default() };
+    let mut nodes: Vec<NodeRow> = (0..3_000).map(node).collect();
+    nodes.extend((0..1_000).map(|number| NodeRow {
+        labels: if number % 3 == 0 { Vec::new() } else { vec!["Sparse".into()] },
+        properties: sparse(number),
+    }));
+    let relationships = (0..1_000).map(|number| RelRow {
+        rel_type: if number % 2 == 0 { "EVEN" } else { "ODD" }.into(),
+        start: number,
+        end: number * 3 % 1_000,
+        properties: sparse(number as i64 + 7),
+    });
+    let relationships = relationships.collect();
+    let graph = Graph { nodes, relationships, schema: Rule::default_lookups().to_vec() };
     assert!(graph.payload_bytes() > 8 << 20, "{}", graph.payload_bytes());
     import(&world, &graph, Line::Lts).await;
+}
+
+/// No, one or a few of 150 keys, whose values have one of three types, and are empty at times.
+fn sparse(number: i64) -> Properties {
+    let value = |at: i64| match (number + at) % 4 {
+        0 => Value::Int(number),
+        1 => Value::String(String::new()),
+        2 => Value::String(format!("{number}\n{at}")),
+        _ => Value::List(vec![Value::Int(at)]),
+    };
+    let keys: BTreeMap<i64, Value> =
+        (0..number % 5).map(|at| ((number * 31 + at * 17) % 150, value(at))).collect();
+    keys.into_iter().map(|(key, value)| (format!("key{key}").into(), value)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
