@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lifeboat_archive::{DatabaseSection, Manifest};
+use lifeboat_neo4j::Phase;
 use lifeboat_neo4j::bulk::{BulkOptions, import_graph};
 use lifeboat_server::Installation;
 use lifeboat_vault::Vault;
@@ -17,6 +18,16 @@ use crate::archive::Archive;
 use crate::restore::{Proven, prove_archive};
 use crate::select::Selector;
 use crate::{Error, Progress, Result, threads};
+
+/// What the phases of a bulk restore are called as steps.
+const IN_BULK: &[(Phase, &str)] = &[
+    (Phase::Nodes, "write tables"),
+    (Phase::Relationships, "write tables"),
+    (Phase::Importing, "import"),
+    (Phase::Recovering, "start server"),
+    (Phase::Schema, "constraints and indexes"),
+    (Phase::Comparing, "compare"),
+];
 
 /// What to restore, and where to.
 #[derive(Debug, Clone)]
@@ -79,7 +90,7 @@ pub async fn restore_bulk(
     let payload = Arc::new(Archive::open(&options.vault, &manifest).await?);
     match import_graph(&bulk, payload, &wanted, progress, cancel).await {
         Ok(restored) => {
-            steps.done("import and compare");
+            steps.done_in(progress, IN_BULK);
             Ok(BulkRestoreReport { manifest, restored, safety: aside.kept(), steps: steps.list })
         }
         Err(error) => {

@@ -127,7 +127,7 @@ pub async fn restore(
             steps.done("clear");
         }
         fill(options, &plan.manifest, &wanted, progress, cancel).await?;
-        steps.done("restore");
+        steps.done_in(progress, ONLINE);
         let restored = tokio::select! {
             restored = prove(options, &wanted, progress) => restored?,
             () = cancel.cancelled() => return Err(Error::Interrupted),
@@ -145,6 +145,13 @@ pub async fn restore(
         Err(cause) => Err(roll_back(options, safety, cause, progress).await),
     }
 }
+
+/// What the phases of writing over Bolt are called as steps.
+const ONLINE: &[(Phase, &str)] = &[
+    (Phase::Nodes, "write nodes"),
+    (Phase::Relationships, "write relationships"),
+    (Phase::Schema, "constraints and indexes"),
+];
 
 /// A backup of a database whose every byte was checked.
 pub(crate) struct Proven {
@@ -299,5 +306,23 @@ impl Steps {
         let now = Instant::now();
         self.list.push((step, now - self.began));
         self.began = now;
+    }
+
+    /// Several steps at once: the phases since the last, by their names as steps. What came before
+    /// the first belongs to it, and so do phases that have no name of their own to the one before.
+    pub(crate) fn done_in(&mut self, progress: &Progress, names: &[(Phase, &'static str)]) {
+        let name = |phase| names.iter().find(|(named, _)| *named == phase).map(|(_, name)| *name);
+        let (entered, since) = (progress.entered(), self.began);
+        let mut began = entered
+            .iter()
+            .filter(|(_, began)| *began >= since)
+            .filter_map(|(phase, began)| Some((name(*phase)?, *began)))
+            .peekable();
+        while let Some((step, _)) = began.next() {
+            while began.next_if(|(next, _)| *next == step).is_some() {}
+            let end = began.peek().map_or_else(Instant::now, |(_, began)| *began);
+            self.list.push((step, end - self.began));
+            self.began = end;
+        }
     }
 }

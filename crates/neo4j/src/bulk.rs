@@ -92,6 +92,7 @@ pub async fn import_graph(
             .without_auth()
             .setting("initial.dbms.default_database", options.database.clone());
         let server = if little { server.soon_done() } else { server };
+        progress.enter(Phase::Recovering);
         let server = Server::start(&options.installation, server).await?;
         let config = config(&server)?;
         online::finish(&config, &options.database, &stage, &schema, progress).await?;

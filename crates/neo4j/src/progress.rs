@@ -1,11 +1,14 @@
 //! How far a long operation is, for whoever wants to show it.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// Counters that an operation moves and a display reads; totals of zero are not known.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
+    entered: Mutex<Vec<(Phase, Instant)>>,
     nodes: AtomicU64,
     relationships: AtomicU64,
     total_nodes: AtomicU64,
@@ -91,6 +94,15 @@ impl Progress {
             self.relationships.store(0, Ordering::Relaxed);
         }
         self.phase.store(phase as u8, Ordering::Relaxed);
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.last().is_none_or(|(last, _)| *last != phase) {
+            entered.push((phase, Instant::now()));
+        }
+    }
+
+    /// The phases so far and when each began, in order; one that was entered twice in a row is one.
+    pub fn entered(&self) -> Vec<(Phase, Instant)> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says how much there will be.

@@ -256,7 +256,9 @@ mod tests {
             steps: vec![
                 ("verify archive", Duration::from_millis(400)),
                 ("safety backup", Duration::from_millis(900)),
-                ("restore", Duration::from_secs(8)),
+                ("write nodes", Duration::from_secs(4)),
+                ("write relationships", Duration::from_secs(3)),
+                ("constraints and indexes", Duration::from_secs(1)),
             ],
         };
         insta::assert_snapshot!(text(&report, "bolt://localhost:7687"));
