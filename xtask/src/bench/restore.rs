@@ -7,9 +7,10 @@ use lifeboat_bolt::RunOptions;
 use lifeboat_testkit::graph::GraphSource as _;
 use lifeboat_testkit::load::load_schema;
 use lifeboat_testkit::{Line, Neo4j, Neo4jOptions, folders, neo4j};
+use serde::Deserialize;
 
 use super::section::{Section, number};
-use super::turns::{HEAD, Turn, Turns};
+use super::turns::{HEAD, Turn, Turns, median};
 use super::{Bench, EXPORT_GRAPHML, child};
 use crate::client;
 
@@ -33,7 +34,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     fs::rename(source.home().join("import/graph.graphml"), &graphml)?;
     drop(source);
 
-    let mut turns = Turns::default();
+    let (mut turns, mut steps) = (Turns::default(), Steps::default());
     for _ in 0..bench.rounds() {
         let server = Neo4j::start_with(Line::Lts, options()).await?;
         fs::hard_link(&graphml, server.home().join("import/graph.graphml"))?;
@@ -51,18 +52,20 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
 
         let server = Neo4j::start_with(Line::Lts, options()).await?;
         let turn = Turn::begin(Some(&server));
-        let mut restore = bench.lifeboat(Some(&server), &vault, &["restore", "latest"]);
-        child::run(&mut restore).await?;
+        let mut restore = bench.lifeboat(Some(&server), &vault, &["restore", "latest", "--json"]);
+        let ran = child::run(&mut restore).await?;
         turn.end(&mut turns, ONLINE);
+        steps.add(ONLINE, &ran.stdout)?;
         drop(server);
 
         let home = tempfile::tempdir_in(scratch.path())?;
         let into = home.path().to_str().context("a path that is not UTF-8")?;
         let arguments =
-            ["restore", "latest", "--bulk", "--into-home", into, "--neo4j", installation];
+            ["restore", "latest", "--json", "--bulk", "--into-home", into, "--neo4j", installation];
         let turn = Turn::begin(None);
-        child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?;
+        let ran = child::run(&mut bench.lifeboat(None, &vault, &arguments)).await?;
         turn.end(&mut turns, BULK);
+        steps.add(BULK, &ran.stdout)?;
     }
 
     let mut section = Section::default();
@@ -76,11 +79,56 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
         Line::Lts.version()
     ));
     section.table(&HEAD, &turns.table(APOC));
+    section.say("Where the time of a restore goes, and what that is of the time of APOC's import:");
+    section.table(&["", "step", "median", "ratio"], &steps.table(turns.median(APOC)));
     let rate = |name| number((wanted as f64 / turns.median(name)) as u64);
     section.say(format!("Nodes a second: {} over Bolt, {} in bulk.", rate(ONLINE), rate(BULK)));
     section.at_most("time over Bolt, to apoc graphml import", turns.ratio(ONLINE, APOC), 0.5, "");
     section.at_most("time in bulk, to apoc graphml import", turns.ratio(BULK, APOC), 0.25, "");
     Ok(section)
+}
+
+/// How long the steps of each restore took, as it tells itself.
+#[derive(Debug, Default)]
+struct Steps(Vec<(&'static str, String, Vec<f64>)>);
+
+#[derive(Deserialize)]
+struct Summary {
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    step: String,
+    seconds: f64,
+}
+
+impl Steps {
+    /// Adds what a restore has printed.
+    fn add(&mut self, contender: &'static str, stdout: &str) -> anyhow::Result<()> {
+        let summary = stdout.lines().last().context("a restore that says nothing")?;
+        for Step { step, seconds } in serde_json::from_str::<Summary>(summary)?.steps {
+            let known = |(by, name, _): &&mut (_, String, _)| *by == contender && *name == step;
+            match self.0.iter_mut().find(known) {
+                Some((.., times)) => times.push(seconds),
+                None => self.0.push((contender, step, vec![seconds])),
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self, other: f64) -> Vec<Vec<String>> {
+        let row = |(contender, step, times): &(&str, String, Vec<f64>)| {
+            let took = median(times.clone());
+            vec![
+                (*contender).to_owned(),
+                step.clone(),
+                format!("{took:.2} s"),
+                format!("{:.2}", took / other),
+            ]
+        };
+        self.0.iter().map(row).collect()
+    }
 }
 
 async fn nodes(server: &Neo4j) -> anyhow::Result<u64> {
