@@ -230,11 +230,12 @@ pub struct Stay {
     pub until: Timestamp,
 }
 
-/// What drills have left, and what of it can go.
+/// What drills have left, and what of it can go `now`; of those that nobody keeps, only what ended by
+/// `ended`, since a drill that has just ended is still cleaning up after itself.
 ///
 /// # Errors
 /// When journals cannot be read anywhere.
-pub async fn left(world: &World, now: Timestamp) -> Result<Left> {
+pub async fn left(world: &World, now: Timestamp, ended: Timestamp) -> Result<Left> {
     let journals = world.journals()?;
     let (mut left, mut over) = (Left::default(), Vec::new());
     let mut held: BTreeMap<String, Timestamp> = BTreeMap::new();
@@ -243,7 +244,8 @@ pub async fn left(world: &World, now: Timestamp) -> Result<Left> {
         if journals.beside(&state.run, CLEANED).await.is_some() {
             continue;
         }
-        if drill.expires <= now || (state.outcome.is_some() && !drill.keep) {
+        let has_ended = state.outcome.is_some() && state.latest <= ended;
+        if drill.expires <= now || (has_ended && !drill.keep) {
             over.push(state);
             continue;
         }

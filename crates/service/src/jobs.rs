@@ -3,6 +3,7 @@
 mod backup;
 mod config_backup;
 mod drill;
+mod drill_cleanup;
 mod pair;
 mod prune;
 mod replicate;
@@ -120,6 +121,14 @@ fn build(kind: JobKind, equipment: &Equipment) -> Result<Arc<dyn Job>, &'static 
             return Err("set drill.runbook, and [drill.environments]");
         }
         JobKind::Drill => Arc::new(drill::Drill { config, sites: equipment.sites.clone() }),
+        JobKind::DrillCleanup
+            if !equipment.sites.environment.values().any(|place| place.disposable) =>
+        {
+            return Err("set disposable = true for an [environment.NAME] of drills");
+        }
+        JobKind::DrillCleanup => {
+            Arc::new(drill_cleanup::DrillCleanup { config, sites: equipment.sites.clone() })
+        }
     })
 }
 

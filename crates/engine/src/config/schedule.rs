@@ -30,13 +30,15 @@ pub enum JobKind {
     RestoreTest,
     /// A whole disaster is rehearsed.
     Drill,
+    /// What drills have left behind is removed when its time is over.
+    DrillCleanup,
     /// What is past its retention is removed.
     Prune,
 }
 
 impl JobKind {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Backup,
         Self::ConfigBackup,
         Self::Ship,
@@ -44,6 +46,7 @@ impl JobKind {
         Self::Verify,
         Self::RestoreTest,
         Self::Drill,
+        Self::DrillCleanup,
         Self::Prune,
     ];
 
@@ -57,6 +60,7 @@ impl JobKind {
             Self::Verify => "verify",
             Self::RestoreTest => "restore-test",
             Self::Drill => "drill",
+            Self::DrillCleanup => "drill-cleanup",
             Self::Prune => "prune",
         }
     }
@@ -267,6 +271,8 @@ pub struct Schedules {
     pub restore_test: Option<ScheduleSection>,
     /// `[schedule.drill]`.
     pub drill: Option<ScheduleSection>,
+    /// `[schedule.drill-cleanup]`.
+    pub drill_cleanup: Option<ScheduleSection>,
     /// `[schedule.prune]`.
     pub prune: Option<ScheduleSection>,
 }
@@ -282,6 +288,7 @@ impl Schedules {
             JobKind::Verify => self.verify.as_ref(),
             JobKind::RestoreTest => self.restore_test.as_ref(),
             JobKind::Drill => self.drill.as_ref(),
+            JobKind::DrillCleanup => self.drill_cleanup.as_ref(),
             JobKind::Prune => self.prune.as_ref(),
         }
     }
@@ -329,6 +336,7 @@ impl Schedule {
             JobKind::Verify => ("0 4 * * SUN", hours(48), hours(24)),
             JobKind::RestoreTest => ("0 5 1 * *", hours(96), hours(24)),
             JobKind::Drill => ("0 6 1 1,4,7,10 *", hours(168), hours(24)),
+            JobKind::DrillCleanup => ("45 * * * *", hours(1), hours(6)),
             JobKind::Ship => ("", hours(1), hours(24 * 365 * 10)),
         };
         Self {

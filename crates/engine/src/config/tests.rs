@@ -272,6 +272,7 @@ fn reads_schedules_over_the_guide_s() {
             "0 4 * * SUN UTC",
             "0 5 1 * * UTC",
             "0 6 1 1,4,7,10 * UTC",
+            "45 * * * * UTC",
             "30 3 * * * UTC"
         ]
     );

@@ -47,7 +47,7 @@ async fn end(world: &World, run: &str) {
 
 /// What can go at a minute, and what stays, with its minute.
 async fn look(world: &World, minute: i64) -> (Vec<String>, Vec<(String, i64)>) {
-    let Left { mut due, stay } = left(world, at(minute)).await.unwrap();
+    let Left { mut due, stay } = left(world, at(minute), Timestamp::MAX).await.unwrap();
     let mut stay: Vec<_> =
         stay.into_iter().map(|one| (one.run, one.until.as_second() / 60)).collect();
     due.sort();
@@ -71,6 +71,8 @@ async fn what_a_drill_made_goes_at_its_end_unless_it_is_kept_and_when_its_time_i
     for run in ["ended", "kept", "real"] {
         end(&world, run).await;
     }
+    let settling = left(&world, at(59), at(0)).await.unwrap();
+    assert_eq!((settling.due.len(), settling.stay.len()), (0, 3), "it may be at it itself");
     let later = look(&world, 59).await;
     assert_eq!(later, (vec!["ended".to_owned()], stays(&[("kept", 60), ("killed", 90)])));
     let later = look(&world, 60).await;

@@ -22,7 +22,7 @@ pub(super) struct Drill {
     pub(super) sites: Sites,
 }
 
-fn failed(error: &lifeboat_runbook::Error) -> JobError {
+pub(super) fn failed(error: &lifeboat_runbook::Error) -> JobError {
     let code = error.exit_code();
     JobError {
         message: error.to_string(),

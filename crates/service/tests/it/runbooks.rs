@@ -8,6 +8,7 @@ use std::time::Duration;
 use lifeboat::CancellationToken;
 use lifeboat::config::Config;
 use lifeboat_runbook::action::Level;
+use lifeboat_runbook::drill::{DrillOptions, drill as rehearsal};
 use lifeboat_runbook::issues::{self, Issue};
 use lifeboat_runbook::journal::Outcome;
 use lifeboat_runbook::sites::Sites;
@@ -15,7 +16,7 @@ use lifeboat_runbook::{Agreeing, Ending, Ran, RunOptions, World, find, plan, run
 use lifeboat_service::alerts::messenger::Announcer;
 use lifeboat_testkit::ports::free_port;
 use lifeboat_testkit::smtp::{Options, Security, Smtp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::formats::{self, PagerDuty, PostableAlert, Slack, Teams};
@@ -49,9 +50,13 @@ fn drill(folder: &Path, hook: &str, more: &str) -> String {
     let text = REHEARSAL.replace("touched", touched.to_str().unwrap());
     std::fs::write(folder.join("runbooks/restart.toml"), text).unwrap();
     std::fs::write(folder.join("hook.secret"), "a secret").unwrap();
+    let removed = folder.join("removed");
+    let removed = removed.to_str().unwrap();
     format!(
         "{QUIET}
         [schedule.drill]
+        cron = \"never\"
+        [schedule.drill-cleanup]
         cron = \"never\"
         [runbooks]
         folder = \"runbooks\"
@@ -63,6 +68,10 @@ fn drill(folder: &Path, hook: &str, more: &str) -> String {
         [environment.primary]
         [environment.rehearsal]
         disposable = true
+        [environment.rehearsal.provision]
+        kind = \"command\"
+        create = [\"true\"]
+        remove = [\"touch\", \"{removed}\"]
         [alerts]
         group_wait = \"0s\"
         [alerts.channel.hook]
@@ -78,7 +87,12 @@ fn drill(folder: &Path, hook: &str, more: &str) -> String {
 
 /// Runs the drill, and answers with its run.
 async fn rehearse(service: &Service) -> Value {
-    let begun: Value = service.client.post("/api/v1/jobs/drill/run").await.unwrap();
+    done(service, "drill").await
+}
+
+/// Runs a job, and answers with its run.
+async fn done(service: &Service, job: &str) -> Value {
+    let begun: Value = service.client.post(&format!("/api/v1/jobs/{job}/run")).await.unwrap();
     let route = format!("/api/v1/runs/{}", begun["run"].as_str().unwrap());
     let ended = async {
         loop {
@@ -91,7 +105,7 @@ async fn rehearse(service: &Service) -> Value {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(2), ended).await.expect("the drill does not end")
+    tokio::time::timeout(Duration::from_mins(2), ended).await.expect("the job does not end")
 }
 
 fn world(folder: &Path) -> World {
@@ -174,6 +188,38 @@ async fn a_drill_whose_step_fails_is_a_failed_run_with_an_issue() {
     let issues = found(service.folder.path()).await;
     assert!(issues[0].text.contains("the step touch failed: `false`"), "{issues:?}");
     assert_eq!(issues[0].owner, "Mara");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_drill_left_is_removed_when_its_time_is_over() {
+    let receiver = Receiver::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = drill(folder.path(), &receiver.url("hook"), "");
+    let service = Service::start_in(folder, &settings).await;
+    let removed = service.folder.path().join("removed");
+    // Two by hand: the time of one is over as soon as it ends.
+    let mut kept = Vec::new();
+    for ttl in [Duration::ZERO, Duration::from_hours(1)] {
+        let mut world = world(service.folder.path());
+        let runbook = find(&world, "restart").unwrap();
+        let options = DrillOptions { ttl: Some(ttl), keep: true, ..DrillOptions::default() };
+        let (yes, cancel) = (Agreeing("a test".to_owned()), CancellationToken::new());
+        let drilled = rehearsal(&mut world, &runbook, &options, &yes, &cancel).await.unwrap();
+        assert!(drilled.cleaned.is_none(), "{drilled:?}");
+        if ttl.is_zero() {
+            let run = done(&service, "drill-cleanup").await;
+            assert_eq!(run["status"], "succeeded", "{run}");
+            assert_eq!(run["details"]["drills"], json!([drilled.ran.run]), "{run}");
+            assert!(run["message"].as_str().unwrap().contains(&drilled.ran.run), "{run}");
+            std::fs::remove_file(&removed).expect("its resources are removed");
+        }
+        kept.push(drilled.ran.run);
+    }
+    let run = done(&service, "drill-cleanup").await;
+    assert_eq!((&run["status"], &run["details"]["drills"]), (&json!("succeeded"), &json!([])));
+    assert_eq!(run["details"]["stay"][0]["run"], json!(kept[1]), "{run}");
+    assert!(!removed.exists());
     service.stop().await;
 }
 
