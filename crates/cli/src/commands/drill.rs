@@ -123,12 +123,10 @@ async fn report(session: &Session, world: &World, args: DrillReportArgs) -> Resu
 }
 
 async fn clean(session: &Session, mut world: World, args: DrillCleanupArgs) -> Result<ExitCode> {
+    let now = jiff::Timestamp::now();
     let left = match args.run {
         Some(run) => Left { due: vec![run], stay: Vec::new() },
-        None => {
-            let now = jiff::Timestamp::now();
-            left(&world, now, now).await?
-        }
+        None => left(&world, now, now).await?,
     };
     let running = session.begin(Work::Runbook)?;
     let mut all = Vec::new();
