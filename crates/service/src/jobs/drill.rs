@@ -22,6 +22,11 @@ pub(super) struct Drill {
     pub(super) sites: Sites,
 }
 
+/// What drills act on; people are told by the channels of alerts.
+pub(super) fn world(config: &Config, sites: &Sites) -> World {
+    World::new(config.clone(), sites.clone()).with_messenger(Arc::new(Announcer::new(config)))
+}
+
 pub(super) fn failed(error: &lifeboat_runbook::Error) -> JobError {
     let code = error.exit_code();
     JobError {
@@ -34,8 +39,7 @@ pub(super) fn failed(error: &lifeboat_runbook::Error) -> JobError {
 #[async_trait]
 impl Job for Drill {
     async fn run(&self, run: &RunContext) -> Result<Report, JobError> {
-        let mut world = World::new(self.config.clone(), self.sites.clone())
-            .with_messenger(Arc::new(Announcer::new(&self.config)));
+        let mut world = world(&self.config, &self.sites);
         let name = self.sites.drill.runbook.as_deref().unwrap_or("region");
         let runbook = find(&world, name).map_err(|error| failed(&error))?;
         let options =

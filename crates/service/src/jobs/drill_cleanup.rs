@@ -1,20 +1,17 @@
 //! `drill-cleanup`: removes what drills have left when its time is over, as `lifeboat drill cleanup`
 //! does it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lifeboat::config::Config;
-use lifeboat_runbook::World;
 use lifeboat_runbook::drill::{cleanup, left};
 use lifeboat_runbook::sites::Sites;
 use serde_json::json;
 
 use super::details;
-use super::drill::failed;
-use crate::alerts::messenger::Announcer;
+use super::drill::{failed, world};
 use crate::job::{Job, JobError, Report, RunContext};
 
 /// How long a drill that has ended may take to clean up after itself.
@@ -30,20 +27,16 @@ pub(super) struct DrillCleanup {
 #[async_trait]
 impl Job for DrillCleanup {
     async fn run(&self, run: &RunContext) -> Result<Report, JobError> {
-        let world = || {
-            World::new(self.config.clone(), self.sites.clone())
-                .with_messenger(Arc::new(Announcer::new(&self.config)))
-        };
+        let mut world = world(&self.config, &self.sites);
         let now = Timestamp::now();
-        let left = left(&world(), now, now - SETTLING).await.map_err(|error| failed(&error))?;
+        let left = left(&world, now, now - SETTLING).await.map_err(|error| failed(&error))?;
         let (mut drills, mut removed, mut remaining) = (Vec::new(), Vec::new(), Vec::new());
         for drill in left.due {
             if run.cancel.is_cancelled() {
                 return Err(lifeboat::Error::Interrupted.into());
             }
-            // Each makes a world its own.
             let cleaned =
-                cleanup(&mut world(), &drill, &run.cancel).await.map_err(|error| failed(&error))?;
+                cleanup(&mut world, &drill, &run.cancel).await.map_err(|error| failed(&error))?;
             removed.extend(cleaned.removed);
             remaining.extend(cleaned.left);
             drills.push(drill);
